@@ -1,0 +1,69 @@
+# Everything a newcomer needs: Python 3.11 and make. The rest is installed into .venv from requirements.lock.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+T ?= tests
+MEMBERS := $(sort $(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test check fix bench lock schemas requirements coverage collector clean
+
+##@ Start here
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z-]+:.*##/ {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: install ## Play the whole story on real servers, and check each fact it states
+	@$(BIN)/yoyaku demo
+
+up: install ## Run the system on http://127.0.0.1:8080 until Ctrl-C
+	@$(BIN)/yoyaku up
+
+test: install ## Run every test on real servers (T=path narrows it)
+	@$(BIN)/python -m pytest $(T)
+
+##@ Build and check
+install: $(STAMP) ## Install everything into .venv from requirements.lock
+
+$(STAMP): requirements.lock $(MEMBERS)
+	@command -v $(PYTHON) >/dev/null || { echo "Yoyaku needs Python 3.11: '$(PYTHON)' was not found (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Yoyaku needs Python 3.11, but '$(PYTHON)' is $$($(PYTHON) --version)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (only the first time, and when requirements.lock changes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(foreach m,$(MEMBERS),-e $(dir $(m)))
+	@touch $@
+
+check: install ## Format, lint, types, imports, contracts: changes nothing
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m yoyaku.contracts.generate --check
+
+fix: install ## Format and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: install ## Print ratios against baselines of the same run
+	@$(BIN)/python -m loadtests.bench
+
+coverage: install ## Run the tests with coverage and print what is not covered
+	@$(BIN)/coverage run -m pytest $(T); $(BIN)/coverage combine -q; $(BIN)/coverage report
+
+requirements: install ## Print which requirement is covered by which test
+	@$(BIN)/python -m pytest --requirements -q $(T)
+
+##@ Generate
+lock: install ## Solve the dependencies again into requirements.lock (versions and hashes, no addresses)
+	@$(BIN)/python tools/lock.py
+
+schemas: install ## Write JSON Schemas, AsyncAPI and OpenAPI documents again
+	@$(BIN)/python -m yoyaku.contracts.generate
+	@$(BIN)/yoyaku booking openapi --write docs/api/openapi.json
+
+collector: ## Build the OpenTelemetry Collector of infra/otel-collector (needs Go)
+	@$(MAKE) --no-print-directory -C infra/otel-collector
+
+clean: ## Remove .venv and caches (never .yoyaku, which holds data)
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* build

@@ -1,0 +1,1 @@
+"""The one command line: finds each package's commands by entry point."""

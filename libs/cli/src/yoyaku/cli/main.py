@@ -1,0 +1,67 @@
+"""The `yoyaku` command: one group or command for each entry point of `yoyaku.commands`.
+
+A package adds itself by declaring an entry point, so an image that holds one service shows that service's
+group alone, and this package imports no other. A named command loads only its own package; `--help` loads all.
+"""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import click
+import typer
+import typer.main
+from rich.console import Console
+
+GROUP = "yoyaku.commands"
+
+
+def to_click(name: str, loaded: Any) -> click.Command:
+    """Turn what an entry point names (a Typer application or a plain function) into a click command."""
+    if isinstance(loaded, typer.Typer):
+        command: Any = typer.main.get_command(loaded)
+    else:
+        app = typer.Typer(add_completion=False)
+        app.command(name)(loaded)
+        command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+class EntryPointGroup(typer.main.TyperGroup):
+    """A click group whose commands are the installed entry points, loaded when they are asked for."""
+
+    def _entry(self, name: str) -> EntryPoint | None:
+        found = [e for e in entry_points(group=GROUP) if e.name == name]
+        return found[0] if found else None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every installed command, sorted."""
+        return sorted({e.name for e in entry_points(group=GROUP)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command; `None` when nothing of that name is installed."""
+        entry = self._entry(cmd_name)
+        return to_click(cmd_name, entry.load()) if entry else None
+
+
+app = typer.Typer(
+    cls=EntryPointGroup,
+    name="yoyaku",
+    no_args_is_help=True,
+    add_completion=False,
+    help="Yoyaku (予約) books meeting rooms. Start with: yoyaku up, yoyaku demo, yoyaku status.",
+)
+
+
+@app.callback()
+def root() -> None:
+    """Yoyaku (予約) books meeting rooms. Start with: yoyaku up, yoyaku demo, yoyaku status."""
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it with code 130 and no traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
+        raise SystemExit(130) from None

@@ -1,0 +1,1 @@
+"""Event models, subjects and the CloudEvents envelope: data only."""

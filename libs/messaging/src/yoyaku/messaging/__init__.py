@@ -1,0 +1,1 @@
+"""Streams, permissions, consumers, outbox, inbox, dead letters and leadership."""

@@ -1,0 +1,1 @@
+"""Pool, transaction scope, roles, migrations and error mapping for PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Fixtures: embedded or container servers, clocks, factories."""

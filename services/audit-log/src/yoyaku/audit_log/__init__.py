@@ -1,0 +1,1 @@
+"""Records every event, in gap-free positions."""

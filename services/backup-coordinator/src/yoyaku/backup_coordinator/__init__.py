@@ -1,0 +1,1 @@
+"""Takes backups on schedule and checks them."""

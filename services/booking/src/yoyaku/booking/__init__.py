@@ -1,0 +1,1 @@
+"""The gateway, rooms, reservations, people and sign-in."""

@@ -1,0 +1,1 @@
+"""Judges authentication events and blocks attackers."""
