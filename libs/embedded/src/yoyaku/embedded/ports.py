@@ -1,0 +1,125 @@
+"""Chooses TCP ports on loopback, and names who holds one that is taken.
+
+Invariant: a chosen port lies below the range from which the kernel takes the ports of outgoing connections.
+A client that keeps dialling the port of a stopped server can otherwise be connected to itself, and then
+holds the port the server needs back.
+"""
+
+import json
+import random
+import socket
+from pathlib import Path
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+LOWEST_PORT = 20_000
+HIGHEST_PORT = 32_000
+_ATTEMPTS = 200
+_EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+class PortError(Exception):
+    """A port on loopback cannot be had."""
+
+
+class PortTakenError(PortError):
+    """The port that was asked for is in use; says by whom where the system tells."""
+
+    def __init__(self, port: int, holder: str) -> None:
+        super().__init__(f"port {port} on {LOOPBACK} is in use by {holder}: stop it or choose another port")
+        self.port = port
+        self.holder = holder
+
+
+class NoFreePortError(PortError):
+    """No free port was found."""
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` of loopback right now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def choose_port() -> int:
+    """Return a free port of loopback, at random. Raises NoFreePortError."""
+    highest = min(HIGHEST_PORT, _first_ephemeral_port() - 1)
+    lowest = min(LOWEST_PORT, highest // 2)
+    for _ in range(_ATTEMPTS):
+        port = random.randint(lowest, highest)  # noqa: S311 -- spreads the choices, protects nothing
+        if is_free(port):
+            return port
+    raise NoFreePortError(f"no free port between {lowest} and {highest} after {_ATTEMPTS} attempts")
+
+
+def require_free(port: int) -> int:
+    """Return `port`, or raise PortTakenError that names who holds it."""
+    if not is_free(port):
+        raise PortTakenError(port, describe_holder(port))
+    return port
+
+
+def describe_holder(port: int) -> str:
+    """Name the process that listens on `port`, or say that the system does not tell."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        connections = []
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return _describe_process(connection.pid)
+    return "another program"
+
+
+class RememberedPorts:
+    """The ports of one data folder, kept in a file, so that the next start gives the same addresses."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def port_for(self, name: str, *, fixed: int = 0) -> int:
+        """Return the port of `name`: the fixed one, else the one of last time while free, else a new one.
+
+        Raises PortTakenError when a fixed port is in use.
+        """
+        if fixed:
+            port = require_free(fixed)
+        else:
+            last = self._read().get(name, 0)
+            port = last if last and is_free(last) else choose_port()
+        self._write({**self._read(), name: port})
+        return port
+
+    def _read(self) -> dict[str, int]:
+        try:
+            stored = json.loads(self._file.read_text())
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(stored, dict):
+            return {}
+        return {str(name): port for name, port in stored.items() if isinstance(port, int)}
+
+    def _write(self, ports: dict[str, int]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps(ports, indent=1, sort_keys=True) + "\n")
+
+
+def _first_ephemeral_port() -> int:
+    try:
+        return int(_EPHEMERAL_RANGE.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return HIGHEST_PORT + 1
+
+
+def _describe_process(pid: int) -> str:
+    try:
+        process = psutil.Process(pid)
+        return f"{process.name()} (pid {pid}, user {process.username()})"
+    except psutil.Error:
+        return f"process {pid}"
