@@ -1,0 +1,93 @@
+"""Generates every secret of an installation once, and keeps each in a file of its own.
+
+Invariants: the folder is 0700 and each file 0600; a secret that exists is never replaced; a file appears whole or
+not at all; no secret is ever an argument of a process or part of a log line, services are given paths.
+"""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import nkeys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from pydantic import SecretStr
+
+_PASSWORD_BYTES = 24
+_DIGEST_KEY_BYTES = 32
+_NKEY_BYTES = 32
+
+
+class SecretsFolder:
+    """The secrets of one data folder, each made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+
+    def password_file(self, role: str) -> Path:
+        """Return the file with the password of a database role (one line)."""
+        return self._kept(f"{role}.password", lambda: secrets.token_urlsafe(_PASSWORD_BYTES))
+
+    def password(self, role: str) -> SecretStr:
+        """Return the password of a database role."""
+        return SecretStr(self.password_file(role).read_text().strip())
+
+    def passwords(self, roles: Iterable[str]) -> dict[str, SecretStr]:
+        """Return the passwords of database roles by role."""
+        return {role: self.password(role) for role in roles}
+
+    def nkey_seed_file(self, user: str) -> Path:
+        """Return the file with the nkey seed by which `user` proves itself to the bus."""
+        return self._kept(f"{user}.nk", _new_nkey_seed)
+
+    def nkey_public(self, user: str) -> str:
+        """Return the public nkey of `user`, which the server's accounts block names."""
+        pair = nkeys.from_seed(bytearray(self.nkey_seed_file(user).read_bytes().strip()))
+        public: bytes = pair.public_key
+        return public.decode()
+
+    def nkeys_public(self, users: Iterable[str]) -> dict[str, str]:
+        """Return the public nkeys of bus users by user."""
+        return {user: self.nkey_public(user) for user in users}
+
+    def jwt_private_key_file(self) -> Path:
+        """Return the file with the Ed25519 key that signs access tokens (PKCS 8, PEM)."""
+        return self._kept("jwt-signing-key.pem", _new_signing_key)
+
+    def digest_key_file(self) -> Path:
+        """Return the file with the key of keyed hashes (32 bytes, hexadecimal)."""
+        return self._kept("digest.key", lambda: secrets.token_hex(_DIGEST_KEY_BYTES))
+
+    def _kept(self, name: str, make: Callable[[], str]) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            self._write_once(path, make())
+        return path
+
+    def _write_once(self, path: Path, text: str) -> None:
+        """Put the whole text at `path` at once; whoever comes second leaves the first one's in place."""
+        descriptor, scratch = tempfile.mkstemp(dir=self.folder)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(text.rstrip("\n") + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(scratch, path)
+        except FileExistsError:
+            return
+        finally:
+            Path(scratch).unlink()
+
+
+def _new_nkey_seed() -> str:
+    seed: bytes = nkeys.encode_seed(os.urandom(_NKEY_BYTES), nkeys.PREFIX_BYTE_USER)
+    return seed.decode()
+
+
+def _new_signing_key() -> str:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
