@@ -1,0 +1,85 @@
+"""Reading entries from PostgreSQL: keyset pages by position, over all months.
+
+Invariant: positions are committed in order, so a page never jumps over an entry that appears later.
+"""
+
+from itertools import product
+from typing import Final
+
+import asyncpg
+
+from yoyaku.audit_log.domain.entry import Entry, Page, Query
+from yoyaku.postgres.transaction import transaction
+
+_PAGE: Final = """
+SELECT * FROM (
+    SELECT found.*,
+           row_number() OVER page AS nth,
+           sum(octet_length(body)) OVER page AS size_bytes,
+           count(*) OVER () AS found_count
+      FROM (
+        SELECT position, event_id, source, number, type, occurred_at, recorded_at, actor, subject, correlation_id,
+               causation_id, client_address, traceparent, body, body_sha256, problem
+          FROM audit_entry
+         WHERE position > $1{conditions}
+         ORDER BY position
+         LIMIT $2
+      ) found
+    WINDOW page AS (ORDER BY position ROWS UNBOUNDED PRECEDING)
+) sized
+WHERE nth = 1 OR size_bytes <= $3
+ORDER BY position
+"""
+_FILTERS: Final = ("type", "subject", "correlation_id")
+
+
+def _statements() -> dict[tuple[bool, ...], str]:
+    """Write one constant statement for each set of filters, so that each has its own plan and its own index."""
+    statements = {}
+    for used in product((False, True), repeat=len(_FILTERS)):
+        columns = [column for column, is_used in zip(_FILTERS, used, strict=True) if is_used]
+        conditions = "".join(f" AND {column} = ${index}" for index, column in enumerate(columns, 4))
+        statements[used] = _PAGE.replace("{conditions}", conditions)
+    return statements
+
+
+_PAGE_BY_FILTERS: Final = _statements()
+
+
+class PostgresEntries:
+    """The entries, for reading."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def find(self, query: Query, max_bytes: int) -> Page:
+        """Return up to `query.limit` entries whose bodies hold `max_bytes` together; one entry always fits."""
+        values = (query.type, query.subject, query.correlation_id)
+        statement = _PAGE_BY_FILTERS[tuple(value is not None for value in values)]
+        arguments = [value for value in values if value is not None]
+        async with transaction(self._pool, read_only=True) as connection:
+            rows = await connection.fetch(statement, query.after, query.limit + 1, max_bytes, *arguments)
+        entries = [_to_entry(row) for row in rows[: query.limit]]
+        more = bool(rows) and len(entries) < rows[0]["found_count"]
+        return Page(entries, entries[-1].position if more else None)
+
+
+def _to_entry(row: asyncpg.Record) -> Entry:
+    return Entry(
+        position=row["position"],
+        event_id=row["event_id"],
+        source=row["source"],
+        number=row["number"],
+        type=row["type"],
+        occurred_at=row["occurred_at"],
+        recorded_at=row["recorded_at"],
+        actor=row["actor"],
+        subject=row["subject"],
+        correlation_id=row["correlation_id"],
+        causation_id=row["causation_id"],
+        client_address=row["client_address"],
+        traceparent=row["traceparent"],
+        body=row["body"],
+        body_sha256=row["body_sha256"],
+        problem=row["problem"],
+    )

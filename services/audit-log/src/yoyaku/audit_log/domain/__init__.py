@@ -1,0 +1,1 @@
+"""What the audit log decides, with no I/O."""

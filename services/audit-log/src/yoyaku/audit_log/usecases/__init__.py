@@ -1,0 +1,1 @@
+"""What the audit log does, one verb a module."""
