@@ -36,9 +36,9 @@ class SecretsFolder:
         """Return the password of a database role."""
         return SecretStr(self.password_file(role).read_text().strip())
 
-    def passwords(self, roles: Iterable[str]) -> dict[str, SecretStr]:
-        """Return the passwords of database roles by role."""
-        return {role: self.password(role) for role in roles}
+    def passwords(self, roles: Iterable[str]) -> dict[str, str]:
+        """Return the passwords of database roles by role, as `bootstrap_cluster` takes them."""
+        return {role: self.password(role).get_secret_value() for role in roles}
 
     def nkey_seed_file(self, user: str) -> Path:
         """Return the file with the nkey seed by which `user` proves itself to the bus."""
