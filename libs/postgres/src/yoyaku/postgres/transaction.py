@@ -1,0 +1,49 @@
+"""One request or message, one transaction: begun and committed here and nowhere else.
+
+Invariant: what leaves the block by return is committed, what leaves it by exception is rolled back, and driver errors
+leave it as errors of this package.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, cast
+
+from opentelemetry import trace
+
+from yoyaku.postgres.errors import mapped_errors
+from yoyaku.postgres.pool import Connection, Pool
+
+ACQUIRE_TIMEOUT_SECONDS: Final = 5.0
+"""How long a transaction waits for a free connection before it says DatabaseUnavailableError."""
+
+SPAN_NAME: Final = "postgresql transaction"
+
+_TRACER = trace.get_tracer("yoyaku.postgres")
+
+
+@asynccontextmanager
+async def transaction(
+    pool: Pool, *, read_only: bool = False, acquire_timeout_seconds: float = ACQUIRE_TIMEOUT_SECONDS
+) -> AsyncIterator[Connection]:
+    """Run the block in one READ COMMITTED transaction and map driver errors, those of begin and commit included.
+
+    Opens one CLIENT span around the block when a sampled span is current, none for each statement (decision 0010).
+    Raises the errors of `yoyaku.postgres.errors`; DatabaseUnavailableError also when no connection came free in time.
+    """
+    with mapped_errors():
+        if not trace.get_current_span().is_recording():
+            async with _begun(pool, read_only, acquire_timeout_seconds) as connection:
+                yield connection
+            return
+        attributes = {"db.system.name": "postgresql", "db.operation.name": "READ" if read_only else "WRITE"}
+        with _TRACER.start_as_current_span(SPAN_NAME, kind=trace.SpanKind.CLIENT, attributes=attributes):
+            async with _begun(pool, read_only, acquire_timeout_seconds) as connection:
+                yield connection
+
+
+@asynccontextmanager
+async def _begun(pool: Pool, read_only: bool, acquire_timeout_seconds: float) -> AsyncIterator[Connection]:  # noqa: FBT001
+    async with pool.acquire(timeout=acquire_timeout_seconds) as proxy:
+        connection = cast("Connection", proxy)
+        async with connection.transaction(readonly=read_only):
+            yield connection
