@@ -1,0 +1,32 @@
+import gzip
+import zlib
+
+import pytest
+
+from yoyaku.embedded.telemetry_http import RefusedError, decompressed
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "gzip", "deflate"])
+def test_bodies_come_back_plain(encoding: str) -> None:
+    packed = {"gzip": gzip.compress, "deflate": zlib.compress}.get(encoding, bytes)(b"spans" * 100)
+    assert decompressed(packed, encoding) == b"spans" * 100
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status"),
+    [
+        (gzip.compress(b"x" * 1001), "gzip", 413),
+        (b"no gzip", "gzip", 400),
+        (gzip.compress(b"x" * 100)[:-4], "gzip", 400),
+        (gzip.compress(b"x") + gzip.compress(b"y"), "gzip", 400),
+        (b"x", "br", 415),
+    ],
+)
+def test_what_cannot_be_taken_is_refused_with_its_status(body: bytes, encoding: str, status: int) -> None:
+    with pytest.raises(RefusedError) as refused:
+        decompressed(body, encoding, limit_bytes=1000)
+    assert refused.value.status == status
+
+
+def test_the_limit_itself_is_allowed() -> None:
+    assert len(decompressed(gzip.compress(b"x" * 1000), "gzip", limit_bytes=1000)) == 1000
