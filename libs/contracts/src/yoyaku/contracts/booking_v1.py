@@ -1,0 +1,80 @@
+"""Facts about rooms and reservations. Ids instead of names; never a title or a person's words."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from yoyaku.contracts.envelope import Event
+from yoyaku.contracts.subjects import (
+    BOOKING_RESERVATION_CANCELLED_V1,
+    BOOKING_RESERVATION_CONFIRMED_V1,
+    BOOKING_ROOM_CREATED_V1,
+)
+from yoyaku.contracts.values import Actor, Identifier, Moment
+
+RoomId = Annotated[int, Field(ge=1)]
+"""The number of a room."""
+
+
+class CancellationReason(StrEnum):
+    """Why a reservation was given up (BK-06)."""
+
+    POSTPONED = "postponed"
+    """It will take place at another time."""
+    CALLED_OFF = "called_off"
+    """It will not take place."""
+    PARTICIPANT_UNAVAILABLE = "participant_unavailable"
+    """Somebody needed cannot come."""
+    ROOM_CHANGE = "room_change"
+    """It takes place elsewhere."""
+    MAINTENANCE = "maintenance"
+    """The room is out of use."""
+    EMERGENCY = "emergency"
+    """Something urgent takes the room."""
+    OTHER = "other"
+    """None of these; the comment may say more."""
+
+
+class RoomCreated(Event):
+    """A room can be booked from now on."""
+
+    TYPE: ClassVar[str] = BOOKING_ROOM_CREATED_V1
+
+    room_id: RoomId
+    site: Annotated[str, Field(min_length=1, max_length=200)]
+    """Where it is."""
+    capacity: Annotated[int, Field(ge=1)]
+    """How many people it holds."""
+    time_zone: Annotated[str, Field(min_length=1, max_length=64)]
+    """IANA name of its time zone."""
+
+
+class ReservationConfirmed(Event):
+    """A reservation was accepted and holds its room over a half-open interval."""
+
+    TYPE: ClassVar[str] = BOOKING_RESERVATION_CONFIRMED_V1
+
+    reservation_id: Identifier
+    room_id: RoomId
+    person_id: Identifier
+    """Whose reservation it is."""
+    starts_at: Moment
+    ends_at: Moment
+    """The first moment after it."""
+
+
+class ReservationCancelled(Event):
+    """A reservation was given up; its interval is free again."""
+
+    TYPE: ClassVar[str] = BOOKING_RESERVATION_CANCELLED_V1
+
+    reservation_id: Identifier
+    room_id: RoomId
+    person_id: Identifier
+    """Whose reservation it was."""
+    cancelled_by: Actor
+    """Who gave it up: the owner's or an ADMIN's id."""
+    reason: CancellationReason
+    has_comment: bool
+    """Whether a comment is kept with the reservation; its text stays there."""

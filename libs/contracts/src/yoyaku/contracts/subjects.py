@@ -1,0 +1,73 @@
+"""The subjects of the bus, written once.
+
+An event's subject is its type: past tense, versioned, no ids in it. Its first word, in capitals, names its stream.
+"""
+
+from typing import Final
+
+BOOKING_ROOM_CREATED_V1: Final = "booking.room.created.v1"
+"""A room can be booked from now on."""
+
+BOOKING_RESERVATION_CONFIRMED_V1: Final = "booking.reservation.confirmed.v1"
+"""A reservation was accepted and holds its room."""
+
+BOOKING_RESERVATION_CANCELLED_V1: Final = "booking.reservation.cancelled.v1"
+"""A reservation was given up; its interval is free again."""
+
+IDENTITY_PERSON_CREATED_V1: Final = "identity.person.created.v1"
+"""A person may sign in from now on."""
+
+IDENTITY_LOGIN_SUCCEEDED_V1: Final = "identity.login.succeeded.v1"
+"""A person signed in."""
+
+IDENTITY_LOGIN_FAILED_V1: Final = "identity.login.failed.v1"
+"""A sign-in was refused."""
+
+IDENTITY_ACCESS_DENIED_V1: Final = "identity.access.denied.v1"
+"""A signed-in person asked for what their role or ownership does not allow."""
+
+SECURITY_INCIDENT_OPENED_V1: Final = "security.incident.opened.v1"
+"""A rule fired."""
+
+SECURITY_BLOCK_IMPOSED_V1: Final = "security.block.imposed.v1"
+"""An address is refused by every gateway until a given moment."""
+
+SECURITY_BLOCK_EXPIRED_V1: Final = "security.block.expired.v1"
+"""A block ended because its time was over."""
+
+BACKUP_RUN_STARTED_V1: Final = "backup.run.started.v1"
+"""A backup began."""
+
+BACKUP_RUN_COMPLETED_V1: Final = "backup.run.completed.v1"
+"""A backup was taken and its manifest checked."""
+
+BACKUP_RUN_FAILED_V1: Final = "backup.run.failed.v1"
+"""A backup ended without a usable result."""
+
+AUDIT_INTEGRITY_VIOLATED_V1: Final = "audit.integrity.violated.v1"
+"""What arrived contradicts what the audit log holds."""
+
+RPC_AUDIT_LOG_SEARCH_V1: Final = "rpc.audit-log.search.v1"
+"""Ask the audit log for entries."""
+
+RPC_BACKUP_COORDINATOR_RUN_V1: Final = "rpc.backup-coordinator.run.v1"
+"""Ask for a backup now."""
+
+RPC_BACKUP_COORDINATOR_LIST_V1: Final = "rpc.backup-coordinator.list.v1"
+"""Ask which backups there are."""
+
+WAKE_OUTBOX_PREFIX: Final = "wake.outbox"
+"""What a service's relays listen to so that they need not wait for their poll."""
+
+KV_BLOCKS: Final = "blocks"
+"""The KV bucket of the blocks in force (see `yoyaku.contracts.blocks`)."""
+
+
+def wake_subject(service: str) -> str:
+    """Name the subject that wakes the outbox relays of a service."""
+    return f"{WAKE_OUTBOX_PREFIX}.{service}"
+
+
+def stream_of(subject: str) -> str:
+    """Name the stream that keeps an event's subject: its first word, in capitals."""
+    return subject.partition(".")[0].upper()
