@@ -62,7 +62,11 @@ def asyncapi_document(events: Mapping[str, type[Event]] = EVENTS, rpcs: Mapping[
     parts.schemas["RpcError"] = _embedded(schema_of(RpcError))
     parts.schemas["BlockValue"] = _embedded(schema_of(BlockValue))
     parts.channels[WAKE_OUTBOX_PREFIX] = _wake_channel()
-    parts.messages["wake"] = {"summary": "New rows wait in the outbox; the body is empty.", "contentType": "text/plain"}
+    parts.messages["wake"] = {
+        "summary": "New rows wait in the outbox; the body is empty.",
+        "contentType": "text/plain",
+        "payload": {"type": "string", "maxLength": 0},
+    }
     return {
         "asyncapi": "3.0.0",
         "info": {
