@@ -1,0 +1,1 @@
+"""The ports kept in PostgreSQL: hand-written SQL, one module a table."""

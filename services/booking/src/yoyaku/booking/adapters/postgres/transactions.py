@@ -1,0 +1,131 @@
+"""Transactions with their outbox, single reads, and rooms as known a moment ago."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+from typing import Final, cast
+from uuid import UUID
+
+from yoyaku.booking.adapters.postgres.answers import PostgresAnswers
+from yoyaku.booking.adapters.postgres.people import PostgresPeople, read_credentials
+from yoyaku.booking.adapters.postgres.reservations import PostgresReservations, read_day, read_reservation
+from yoyaku.booking.adapters.postgres.rooms import PostgresRooms, read_room, read_rooms
+from yoyaku.booking.domain.room import Room
+from yoyaku.booking.usecases.ports import Credentials, Position, Reads, ReservationEntry
+from yoyaku.contracts.envelope import Event
+from yoyaku.messaging.outbox import Outbox, OutboxTransaction
+from yoyaku.postgres.errors import mapped_errors
+from yoyaku.postgres.pool import Connection, Pool
+from yoyaku.postgres.transaction import ACQUIRE_TIMEOUT_SECONDS
+
+_ROOMS_REMEMBERED: Final = 10_000
+
+
+class PostgresTransaction:
+    """One transaction: state, kept answers and events."""
+
+    def __init__(self, outbox: OutboxTransaction, *, keep_answers_for: timedelta) -> None:
+        self._outbox = outbox
+        self._keep_answers_for = keep_answers_for
+
+    @property
+    def people(self) -> PostgresPeople:
+        """The people."""
+        return PostgresPeople(self._outbox.connection)
+
+    @property
+    def rooms(self) -> PostgresRooms:
+        """The rooms."""
+        return PostgresRooms(self._outbox.connection)
+
+    @property
+    def reservations(self) -> PostgresReservations:
+        """The reservations."""
+        return PostgresReservations(self._outbox.connection)
+
+    @property
+    def answers(self) -> PostgresAnswers:
+        """The answers kept under Idempotency-Keys."""
+        return PostgresAnswers(self._outbox.connection, keep_for=self._keep_answers_for)
+
+    def emit(self, event: Event, *, subject: str, actor: str, client_address: str | None) -> None:
+        """Record a fact; it is published after the commit and only then."""
+        self._outbox.emit(event, subject=subject, actor=actor, client_address=client_address)
+
+
+class PostgresTransactions:
+    """Opens transactions on a pool."""
+
+    def __init__(self, pool: Pool, outbox: Outbox, *, keep_answers_for: timedelta) -> None:
+        self._pool = pool
+        self._outbox = outbox
+        self._keep_answers_for = keep_answers_for
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[PostgresTransaction]:
+        """Open one; it commits when the block ends well and rolls back when it raises."""
+        async with self._outbox.transaction(self._pool) as outbox:
+            yield PostgresTransaction(outbox, keep_answers_for=self._keep_answers_for)
+
+
+class PostgresReads:
+    """Single reads, each on a connection of the pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def credentials(self, user_id: str) -> Credentials | None:
+        """Find a person by user id, whatever its case."""
+        async with self._connection() as connection:
+            return await read_credentials(connection, user_id)
+
+    async def room(self, room_id: int) -> Room | None:
+        """Find a room as it is now."""
+        async with self._connection() as connection:
+            return await read_room(connection, room_id)
+
+    async def rooms(self, *, after: int, limit: int) -> Sequence[Room]:
+        """List rooms by id, starting after one."""
+        async with self._connection() as connection:
+            return await read_rooms(connection, after=after, limit=limit)
+
+    async def reservation(self, reservation_id: UUID) -> ReservationEntry | None:
+        """Find a reservation in any status."""
+        async with self._connection() as connection:
+            return await read_reservation(connection, reservation_id)
+
+    async def reservations(
+        self, day: date, *, room_id: int | None, after: Position | None, limit: int
+    ) -> Sequence[ReservationEntry]:
+        """List the reservations that hold any of the day, by the clock of each room, by start and id."""
+        async with self._connection() as connection:
+            return await read_day(connection, day, room_id=room_id, after=after, limit=limit)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        with mapped_errors():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
+                yield cast("Connection", connection)
+
+
+class RememberedRooms:
+    """Rooms as read once; `forget` makes one be read again."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+        self._rooms: dict[int, Room] = {}
+
+    async def known(self, room_id: int) -> Room | None:
+        """Return the room, read from the database when it is not known yet; what is not there is not remembered."""
+        room = self._rooms.get(room_id)
+        if room is None:
+            room = await self._reads.room(room_id)
+            if room is not None:
+                if len(self._rooms) >= _ROOMS_REMEMBERED:
+                    self._rooms.clear()
+                self._rooms[room_id] = room
+        return room
+
+    def forget(self, room_id: int) -> None:
+        """Read the room again the next time."""
+        self._rooms.pop(room_id, None)

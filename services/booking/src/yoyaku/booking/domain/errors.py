@@ -1,0 +1,151 @@
+"""Every fact the booking service refuses with.
+
+BookingError
+├── RuleBrokenError                 the request breaks rules; each names a field (422)
+├── SignInFailedError               the user id and password do not belong together (401)
+├── NotAuthenticatedError           no valid access token (401)
+├── NotPermittedError               the role may not do this (403)
+├── NotFoundError                   (404)
+│   ├── RoomNotFoundError
+│   └── ReservationNotFoundError
+├── ConflictError                   (409)
+│   ├── RoomAlreadyReservedError    another live reservation overlaps
+│   ├── RoomNotBookableError        the room takes no bookings then
+│   ├── RoomAlreadyExistsError
+│   ├── PersonAlreadyExistsError
+│   ├── ReservationAlreadyCancelledError
+│   ├── ReservationEndedError
+│   └── RequestInProgressError      a twin with the same Idempotency-Key is still running
+├── KeyReusedError                  the Idempotency-Key was used for another request (422)
+├── BusyError                       more sign-ins wait than are worth queueing (503)
+├── ServiceUnavailableError         the service that would know the answer does not answer (503)
+└── ServiceRefusedError             the service that would know refused the question (502)
+
+Errors carry facts as attributes and know nothing of HTTP.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule: the field that broke it, a stable code, and the numbers that would pass."""
+
+    field: str
+    code: str
+    facts: Mapping[str, int | str] = field(default_factory=dict)
+
+
+class BookingError(Exception):
+    """A request the booking service refuses, and why."""
+
+
+class RuleBrokenError(BookingError):
+    """Rules are broken; all of them are named at once."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__(", ".join(f"{v.field}: {v.code}" for v in violations))
+        self.violations = tuple(violations)
+
+
+class SignInFailedError(BookingError):
+    """The user id and the password do not belong together; nobody learns which was wrong."""
+
+
+class NotAuthenticatedError(BookingError):
+    """There is no access token, or it is not valid now."""
+
+
+class NotPermittedError(BookingError):
+    """The person is known but the role may not do this."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__(action)
+        self.action = action
+
+
+class NotFoundError(BookingError):
+    """There is no such thing."""
+
+
+class RoomNotFoundError(NotFoundError):
+    """There is no room of this id."""
+
+    def __init__(self, room_id: int) -> None:
+        super().__init__(str(room_id))
+        self.room_id = room_id
+
+
+class ReservationNotFoundError(NotFoundError):
+    """There is no reservation of this id."""
+
+    def __init__(self, reservation_id: str) -> None:
+        super().__init__(reservation_id)
+        self.reservation_id = reservation_id
+
+
+class ConflictError(BookingError):
+    """The request contradicts what is there already."""
+
+
+class RoomAlreadyReservedError(ConflictError):
+    """Another live reservation of the room overlaps, buffers included."""
+
+
+class RoomNotBookableError(ConflictError):
+    """The room takes no bookings at that time."""
+
+
+class RoomAlreadyExistsError(ConflictError):
+    """The site already has a room of this name."""
+
+
+class PersonAlreadyExistsError(ConflictError):
+    """The user id is taken."""
+
+
+class ReservationAlreadyCancelledError(ConflictError):
+    """The reservation was cancelled before."""
+
+    def __init__(self, cancelled_at: datetime) -> None:
+        super().__init__(cancelled_at.isoformat())
+        self.cancelled_at = cancelled_at
+
+
+class ReservationEndedError(ConflictError):
+    """The reservation is over; what happened is not changed."""
+
+    def __init__(self, ended_at: datetime) -> None:
+        super().__init__(ended_at.isoformat())
+        self.ended_at = ended_at
+
+
+class RequestInProgressError(ConflictError):
+    """A request with the same Idempotency-Key is still being worked on."""
+
+
+class KeyReusedError(BookingError):
+    """The Idempotency-Key was used before, for a request with another body."""
+
+
+class BusyError(BookingError):
+    """The service has more of this work waiting than it can do in good time."""
+
+
+class ServiceUnavailableError(BookingError):
+    """The service that would know the answer does not answer."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(service)
+        self.service = service
+
+
+class ServiceRefusedError(BookingError):
+    """The service that would know refused the question, with a code of its own."""
+
+    def __init__(self, service: str, code: str) -> None:
+        super().__init__(f"{service}: {code}")
+        self.service = service
+        self.code = code

@@ -1,0 +1,75 @@
+"""People who sign in, their roles, and the one table that says which role may do what.
+
+Invariant: an action missing from `PERMISSIONS` is allowed to nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+DISPLAY_NAME_LENGTH: Final = 100
+
+
+class Role(StrEnum):
+    """What a person is trusted with."""
+
+    USER = "USER"
+    """Books rooms and manages the own reservations."""
+    ADMIN = "ADMIN"
+    """Manages rooms, people and everyone's reservations."""
+    OPERATOR = "OPERATOR"
+    """Reads operations, audit, security and backups; changes nothing."""
+
+
+class Action(StrEnum):
+    """Everything that needs a permission."""
+
+    LIST_ROOMS = "room.list"
+    CREATE_ROOM = "room.create"
+    PLACE_RESERVATION = "reservation.place"
+    READ_RESERVATIONS = "reservation.read"
+    READ_ANY_TITLE = "reservation.read-any-title"
+    CANCEL_OWN_RESERVATION = "reservation.cancel-own"
+    CANCEL_ANY_RESERVATION = "reservation.cancel-any"
+    CREATE_PERSON = "person.create"
+    READ_AUDIT = "audit.read"
+    READ_BACKUPS = "backup.read"
+
+
+_ALL: Final = frozenset(Role)
+_BOOKERS: Final = frozenset({Role.USER, Role.ADMIN})
+_ADMINS: Final = frozenset({Role.ADMIN})
+_WATCHERS: Final = frozenset({Role.ADMIN, Role.OPERATOR})
+
+PERMISSIONS: Final[Mapping[Action, frozenset[Role]]] = {
+    Action.LIST_ROOMS: _ALL,
+    Action.CREATE_ROOM: _ADMINS,
+    Action.PLACE_RESERVATION: _BOOKERS,
+    Action.READ_RESERVATIONS: _ALL,
+    Action.READ_ANY_TITLE: _ADMINS,
+    Action.CANCEL_OWN_RESERVATION: _BOOKERS,
+    Action.CANCEL_ANY_RESERVATION: _ADMINS,
+    Action.CREATE_PERSON: _ADMINS,
+    Action.READ_AUDIT: _WATCHERS,
+    Action.READ_BACKUPS: _WATCHERS,
+}
+
+
+def may(role: Role, action: Action) -> bool:
+    """Say whether the role may do this."""
+    return role in PERMISSIONS.get(action, frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who signs in. `user_id` is what is typed, `id` is what every record and event carries."""
+
+    id: UUID
+    user_id: str
+    display_name: str
+    role: Role
+    created_at: datetime
+    disabled_at: datetime | None = None

@@ -1,0 +1,83 @@
+"""What the operator of the booking service chooses: one frozen class a process, all read from `BOOKING_...`.
+
+Invariant: built once in `__main__`, passed down, never a global.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from yoyaku.messaging.settings import NatsSettings
+from yoyaku.observability.settings import ObservabilitySettings
+from yoyaku.postgres.settings import PostgresSettings
+
+SERVICE: Final = "booking"
+PACKAGE: Final = "yoyaku.booking"
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="BOOKING_", env_nested_delimiter="__", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+
+class MigrationSettings(_Settings):
+    """What `migrate` needs."""
+
+    owner_database: PostgresSettings
+    """The database as its owner."""
+
+
+class DatabaseSettings(_Settings):
+    """What every other command needs."""
+
+    database: PostgresSettings
+    """The database as the service."""
+    observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings)
+    """Traces, metrics and logs."""
+
+
+class WorkerSettings(DatabaseSettings):
+    """What the worker needs: it publishes the outbox, keeps the copy of the blocks, and forgets what expired."""
+
+    nats: NatsSettings
+    """The bus."""
+    health_port: int = 0
+    """Port on 127.0.0.1 for the health endpoints; 0 takes a free one."""
+    expiry_seconds: float = Field(default=60.0, gt=0)
+    """How often expired idempotency keys and copied blocks are deleted."""
+
+
+class GatewaySettings(DatabaseSettings):
+    """What the gateway needs."""
+
+    nats: NatsSettings
+    """The bus."""
+    http_host: str = "127.0.0.1"
+    """Address to listen on."""
+    http_port: int = Field(default=8080, ge=1, le=65535)
+    """Port to listen on."""
+    workers: int = Field(default=2, ge=1, le=64)
+    """Processes that serve requests."""
+    jwt_private_key_file: Path
+    """Ed25519 key in PEM that signs access tokens; mode 0600."""
+    digest_key_file: Path
+    """32 bytes in hex: the key of the digests of unknown user ids and user agents; mode 0600."""
+    hash_threads: int = Field(default=1, ge=1, le=64)
+    """Threads of a process that hash passwords."""
+    hash_waiting_limit: int = Field(default=200, ge=0)
+    """Sign-ins of a process that may wait for a hash before more are refused with 503."""
+    idempotency_key_hours: int = Field(default=24, ge=1)
+    """How long an answer is kept under its Idempotency-Key."""
+    booking_hours_back: int = Field(default=24, ge=0)
+    """How many hours ago a reservation may start."""
+    booking_days_ahead: int | None = Field(default=None, ge=1)
+    """How many days ahead a reservation may start; no limit when unset."""
+    question_timeout_seconds: float = Field(default=3.0, gt=0)
+    """How long another service may take to answer."""
+    bus_patience_seconds: float = Field(default=3.0, gt=0)
+    """How long a starting process waits for NATS before the blocks in the database are good enough."""
+    drain_seconds: int = Field(default=20, ge=1)
+    """How long requests may still take after SIGTERM."""

@@ -1,0 +1,81 @@
+"""Sign a person in.
+
+Invariant: whoever asks learns only whether it worked. An unknown user, a wrong password and a disabled person take the
+same steps: one look-up, one hash, one transaction with one event.
+"""
+
+from dataclasses import dataclass
+
+from yoyaku.booking.domain.errors import SignInFailedError
+from yoyaku.booking.usecases.ports import AccessToken, Clock, Credentials, Digest, Passwords, Reads, Tokens, Transactions
+from yoyaku.contracts.identity_v1 import LoginFailed, LoginFailureReason, LoginSucceeded
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was typed, and from where."""
+
+    user_id: str
+    password: str
+    client_address: str
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """Checks the password and signs an access token."""
+
+    reads: Reads
+    transactions: Transactions
+    passwords: Passwords
+    tokens: Tokens
+    digest: Digest
+    now: Clock
+
+    async def __call__(self, attempt: Attempt) -> AccessToken:
+        """Return an access token. Raises SignInFailedError, whatever the reason; BusyError when too many wait."""
+        found = await self.reads.credentials(attempt.user_id)
+        right = await self.passwords.verify(found.password_hash if found else None, attempt.password)
+        if found is not None and right and found.person.disabled_at is None:
+            return await self._succeed(attempt, found)
+        await self._fail(attempt, found, right=right)
+        raise SignInFailedError
+
+    async def _succeed(self, attempt: Attempt, found: Credentials) -> AccessToken:
+        person = found.person
+        fresh = await self.passwords.hash(attempt.password) if self.passwords.is_outdated(found.password_hash) else None
+        async with self.transactions.begin() as tx:
+            if fresh is not None:
+                await tx.people.change_password_hash(person.id, old=found.password_hash, new=fresh)
+            tx.emit(
+                LoginSucceeded(
+                    person_id=str(person.id),
+                    client_address=attempt.client_address,
+                    user_agent_digest=self.digest(attempt.user_agent) if attempt.user_agent else None,
+                ),
+                subject=f"person/{person.id}",
+                actor=f"person/{person.id}",
+                client_address=attempt.client_address,
+            )
+        return self.tokens.issue(person)
+
+    async def _fail(self, attempt: Attempt, found: Credentials | None, *, right: bool) -> None:
+        digest = self.digest(attempt.user_id.casefold())
+        async with self.transactions.begin() as tx:
+            tx.emit(
+                LoginFailed(
+                    user_id_digest=digest,
+                    person_id=str(found.person.id) if found else None,
+                    client_address=attempt.client_address,
+                    reason=_reason(found, right=right),
+                ),
+                subject=f"person/{found.person.id}" if found else f"login/{digest}",
+                actor="anonymous",
+                client_address=attempt.client_address,
+            )
+
+
+def _reason(found: Credentials | None, *, right: bool) -> LoginFailureReason:
+    if found is None:
+        return LoginFailureReason.UNKNOWN_USER
+    return LoginFailureReason.DISABLED if right else LoginFailureReason.WRONG_PASSWORD

@@ -1,0 +1,150 @@
+"""Book a room (BK-02, BK-03, BK-04).
+
+Invariant: the database decides. The rules are judged on a copy of the room that may be stale; the insert goes through
+only while the room is still that version, under a shared lock, and only when nothing live overlaps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from yoyaku.booking.domain.errors import (
+    BookingError,
+    RoomAlreadyReservedError,
+    RoomNotBookableError,
+    RoomNotFoundError,
+    RuleBrokenError,
+    Violation,
+)
+from yoyaku.booking.domain.interval import Interval
+from yoyaku.booking.domain.person import Action
+from yoyaku.booking.domain.policy import BookingPolicy
+from yoyaku.booking.domain.reservation import Reservation, ReservationStatus
+from yoyaku.booking.domain.room import Room
+from yoyaku.booking.usecases.caller import Caller
+from yoyaku.booking.usecases.check_permission import CheckPermission
+from yoyaku.booking.usecases.ports import (
+    Clock,
+    NewId,
+    Placing,
+    ReservationEntry,
+    RoomDirectory,
+    StoredAnswer,
+    Transaction,
+    Transactions,
+)
+from yoyaku.contracts.booking_v1 import ReservationConfirmed
+
+ATTEMPTS = 3
+"""How often a booking is judged anew when its room keeps changing under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for. Times are aware."""
+
+    room_id: int
+    starts_at: datetime
+    ends_at: datetime
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """How to do it at most once: the key, the fingerprint of the request, and how the answer to keep is rendered."""
+
+    key: str
+    fingerprint: bytes
+    render: Callable[[ReservationEntry], StoredAnswer]
+
+
+class _RoomChangedError(Exception):
+    """The room is no longer what the booking was judged by; the transaction is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceReservation:
+    """Books rooms."""
+
+    transactions: Transactions
+    rooms: RoomDirectory
+    check_permission: CheckPermission
+    policy: BookingPolicy
+    new_id: NewId
+    now: Clock
+
+    async def __call__(self, caller: Caller, wish: Wish, once: Once | None = None) -> ReservationEntry | StoredAnswer:
+        """Return the reservation made, or the answer kept from the first time.
+
+        Raises NotPermittedError, RoomNotFoundError, RuleBrokenError, RoomNotBookableError, RoomAlreadyReservedError,
+        RequestInProgressError, KeyReusedError.
+        """
+        await self.check_permission(caller, Action.PLACE_RESERVATION)
+        for _ in range(ATTEMPTS):
+            room = await self.rooms.known(wish.room_id)
+            if room is None:
+                raise RoomNotFoundError(wish.room_id)
+            try:
+                return await self._attempt(caller, wish, room, once)
+            except _RoomChangedError:
+                self.rooms.forget(wish.room_id)
+        raise RoomNotBookableError
+
+    async def _attempt(
+        self, caller: Caller, wish: Wish, room: Room, once: Once | None
+    ) -> ReservationEntry | StoredAnswer:
+        async with self.transactions.begin() as tx:
+            if once is not None:
+                kept = await tx.answers.claim(caller.person_id, once.key, once.fingerprint)
+                if kept is not None:
+                    return kept
+            interval = await self._judged(tx, wish, room)
+            reservation = Reservation(
+                id=self.new_id(),
+                room_id=room.id,
+                person_id=caller.person_id,
+                interval=interval,
+                title=wish.title.strip(),
+                status=ReservationStatus.CONFIRMED,
+                version=1,
+                created_at=self.now(),
+            )
+            await _insert(tx, reservation, room)
+            tx.emit(
+                ReservationConfirmed(
+                    reservation_id=str(reservation.id),
+                    room_id=room.id,
+                    person_id=str(caller.person_id),
+                    starts_at=interval.starts_at,
+                    ends_at=interval.ends_at,
+                ),
+                subject=f"reservation/{reservation.id}",
+                actor=caller.actor,
+                client_address=caller.client_address,
+            )
+            entry = ReservationEntry(reservation, room.time_zone)
+            if once is not None:
+                answer = once.render(entry)
+                await tx.answers.keep(caller.person_id, once.key, once.fingerprint, answer, reservation.created_at)
+                return answer
+        return entry
+
+    async def _judged(self, tx: Transaction, wish: Wish, room: Room) -> Interval:
+        if not wish.title.strip():
+            raise RuleBrokenError([Violation("title", "blank")])
+        try:
+            return self.policy.judge(wish.starts_at, wish.ends_at, room, self.now())
+        except BookingError:
+            current = await tx.rooms.find(room.id)
+            if current is not None and current.version != room.version:
+                raise _RoomChangedError from None
+            raise
+
+
+async def _insert(tx: Transaction, reservation: Reservation, room: Room) -> None:
+    occupied = reservation.interval.widened(room.buffer_before, room.buffer_after)
+    outcome = await tx.reservations.place(reservation, occupied, room.version)
+    if outcome is Placing.TAKEN:
+        raise RoomAlreadyReservedError
+    if outcome is Placing.ROOM_CHANGED:
+        raise _RoomChangedError
