@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,16 @@ def kill_tree(process: "subprocess.Popen[bytes]", *, wait_seconds: float = 10) -
         except psutil.NoSuchProcess:
             continue
     process.wait(wait_seconds)
-    psutil.wait_procs(victims, timeout=wait_seconds)
+    deadline = time.monotonic() + wait_seconds
+    while any(_runs(victim) for victim in victims) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def kill_group(leader_pid: int) -> None:

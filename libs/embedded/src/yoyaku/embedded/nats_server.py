@@ -26,6 +26,9 @@ START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15.0
 STOP_SIGNAL = signal.SIGTERM
 SOFT_MEMORY_LIMIT = "96MiB"
+MAX_FILE_STORE = "16GiB"
+"""What streams may reserve together. The server's own default is a share of the disk's free space, so that the same
+streams could be made on one machine and refused on another; each stream's own limit is what bounds it."""
 
 
 class NatsStartError(Exception):
@@ -45,7 +48,6 @@ class EmbeddedNats:
         self.host = LOOPBACK
         self._root = data_dir.resolve() / "nats"
         self._accounts = accounts_config
-        self._fixed_port = port
         self._port = port
         self._monitor_port = monitor_port
         self._sync_always = sync_always
@@ -99,9 +101,7 @@ class EmbeddedNats:
         """Choose the ports, write the configuration, end a server an earlier start left. Raises PortTakenError."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._end_predecessor()
-        if self._port and self.pid is None:
-            require_free(self._port)
-        self._port = self._port or choose_port()
+        self._port = require_free(self._port) if self._port else choose_port()
         while not self._monitor_port or self._monitor_port == self._port:
             self._monitor_port = choose_port()
         self._write("accounts.conf", self._accounts)
@@ -182,9 +182,7 @@ class EmbeddedNats:
         self.stop()
 
     def _launch_to(self, output: int) -> "subprocess.Popen[bytes]":
-        return launch(
-            self.command(), env=self.environment(), output=output, cwd=self._root, death_signal=STOP_SIGNAL
-        )
+        return launch(self.command(), env=self.environment(), output=output, cwd=self._root, death_signal=STOP_SIGNAL)
 
     def _configuration(self) -> str:
         sync = "always" if self._sync_always else "2m"
@@ -195,6 +193,7 @@ class EmbeddedNats:
             f'http: "{self.host}:{self._monitor_port}"\n'
             f"pid_file: {json.dumps(str(self._root / 'nats-server.pid'))}\n"
             "jetstream {\n"
+            f"  max_file_store: {MAX_FILE_STORE}\n"
             f"  store_dir: {json.dumps(str(self._root / 'store'))}\n"
             f"  sync_interval: {sync}\n"
             "}\n"
@@ -207,7 +206,7 @@ class EmbeddedNats:
         path.write_text(text)
 
     def _end_predecessor(self) -> None:
-        """End a server an earlier start left running on this folder; the caller holds the folder, so it is an orphan."""
+        """End a server an earlier start left running here; the caller holds the folder, so it is an orphan."""
         try:
             process = psutil.Process(int((self._root / "nats-server.pid").read_text()))
             if str(self._root / "nats-server.conf") not in process.cmdline():

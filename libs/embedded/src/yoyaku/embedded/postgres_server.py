@@ -90,7 +90,6 @@ class EmbeddedPostgres:
     ) -> None:
         self.host = LOOPBACK
         self.fsync = fsync
-        self._fixed_port = port
         self._port = port
         self._password = superuser_password
         self._settings = {**SETTINGS, **({} if fsync else UNSAFE_BUT_FAST), **(settings or {})}
@@ -178,9 +177,7 @@ class EmbeddedPostgres:
             self._initialise()
         self._write_hba()
         end_predecessor(self.data)
-        if self._fixed_port or (self._port and self.pid is None):
-            require_free(self._port)
-        self._port = self._port or choose_port()
+        self._port = require_free(self._port) if self._port else choose_port()
 
     def command(self) -> list[str]:
         """Return the command that runs the server; it holds no secret."""

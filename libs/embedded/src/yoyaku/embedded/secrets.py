@@ -9,6 +9,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import nkeys
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +19,8 @@ from pydantic import SecretStr
 _PASSWORD_BYTES = 24
 _DIGEST_KEY_BYTES = 32
 _NKEY_BYTES = 32
+_NKEYS: Any = nkeys
+"""The library has no types."""
 
 
 class SecretsFolder:
@@ -46,7 +49,7 @@ class SecretsFolder:
 
     def nkey_public(self, user: str) -> str:
         """Return the public nkey of `user`, which the server's accounts block names."""
-        pair = nkeys.from_seed(bytearray(self.nkey_seed_file(user).read_bytes().strip()))
+        pair = _NKEYS.from_seed(bytearray(self.nkey_seed_file(user).read_bytes().strip()))
         public: bytes = pair.public_key
         return public.decode()
 
@@ -84,7 +87,7 @@ class SecretsFolder:
 
 
 def _new_nkey_seed() -> str:
-    seed: bytes = nkeys.encode_seed(os.urandom(_NKEY_BYTES), nkeys.PREFIX_BYTE_USER)
+    seed: bytes = _NKEYS.encode_seed(os.urandom(_NKEY_BYTES), nkeys.PREFIX_BYTE_USER)
     return seed.decode()
 
 

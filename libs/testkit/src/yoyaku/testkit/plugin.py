@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -19,13 +18,11 @@ from nats.js import JetStreamContext
 from yoyaku.embedded.nats_server import EmbeddedNats
 from yoyaku.embedded.postgres_server import SUPERUSER, EmbeddedPostgres
 from yoyaku.embedded.secrets import SecretsFolder
+from yoyaku.testkit.bus import Bus, accounts_for_tests
 from yoyaku.testkit.clock import SetClock
 from yoyaku.testkit.databases import Database, DatabaseFactory
 from yoyaku.testkit.requirements import covered, print_coverage
 from yoyaku.testkit.servers import Backend, NatsServer, PostgresServer, chosen_backend, make_scratch_folder
-
-if TYPE_CHECKING:
-    from yoyaku.testkit.bus import Bus
 
 MARKER_OF_FIXTURE = {"postgres_server": "postgres", "nats_server": "nats", "system": "system"}
 TESTS_ROLE = "tests"
@@ -94,7 +91,7 @@ def postgres_server(backend: Backend, scratch_folder: Path, test_secrets: Secret
 @pytest.fixture(scope="session")
 def nats_server(backend: Backend, scratch_folder: Path, test_secrets: SecretsFolder) -> Iterator[NatsServer]:
     """A running NATS server with the real permissions, one for the whole run; `bus` brings it back when killed."""
-    accounts = importlib.import_module("yoyaku.testkit.bus").accounts_for_tests(test_secrets)
+    accounts = accounts_for_tests(test_secrets)
     if backend == "containers":
         container = importlib.import_module(CONTAINERS).ContainerNats(scratch_folder / "nats", accounts).start()
         yield container
@@ -115,7 +112,7 @@ def database_factory(postgres_server: PostgresServer, test_secrets: SecretsFolde
 async def database(
     database_factory: DatabaseFactory, postgres_server: PostgresServer
 ) -> AsyncIterator[Callable[..., Awaitable[Database]]]:
-    """`await database("yoyaku.booking")` gives a fresh database at the head of that package's migrations."""
+    """Makes fresh databases, each at the head of the migrations of the package that is named, and drops them."""
     if not postgres_server.is_ready():
         postgres_server.restart()
     made: list[Database] = []
@@ -132,21 +129,21 @@ async def database(
 
 
 @pytest_asyncio.fixture
-async def bus(nats_server: NatsServer, test_secrets: SecretsFolder) -> "Bus":
+async def bus(nats_server: NatsServer, test_secrets: SecretsFolder) -> Bus:
     """The bus as after provisioning; `bus.settings_for("booking")` is how a service reaches it."""
-    fresh: Bus = importlib.import_module("yoyaku.testkit.bus").Bus(nats_server, test_secrets)
+    fresh = Bus(nats_server, test_secrets)
     await fresh.reset()
     return fresh
 
 
 @pytest.fixture
-def nats(bus: "Bus") -> "Bus":
+def nats(bus: Bus) -> Bus:
     """The same as `bus`."""
     return bus
 
 
 @pytest_asyncio.fixture
-async def js(bus: "Bus") -> AsyncIterator[JetStreamContext]:
+async def js(bus: Bus) -> AsyncIterator[JetStreamContext]:
     """JetStream of the fresh bus, signed in as the tester, who may do everything."""
     client = await bus.connect()
     yield client.jetstream()
