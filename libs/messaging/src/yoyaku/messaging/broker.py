@@ -8,12 +8,9 @@ all, becomes a log line and a count: the server answers a refused publish with s
 import asyncio
 import logging
 import re
-import ssl
-import stat
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, cast
 
 import nats
@@ -30,6 +27,7 @@ from opentelemetry import metrics
 
 from yoyaku.messaging.outcomes import RetryPolicy
 from yoyaku.messaging.settings import NatsSettings
+from yoyaku.messaging.settings import SeedFileReadableError as SeedFileReadableError
 from yoyaku.messaging.telemetry import SCOPE
 from yoyaku.messaging.topology import inbox_prefix
 
@@ -48,10 +46,6 @@ class BusError(Exception):
 
 class BusAccessDeniedError(BusError):
     """The server refused this identity, or a subject it has no right to."""
-
-
-class SeedFileReadableError(BusError):
-    """The file with the nkey seed can be read by others."""
 
 
 class DelayedRetry(BaseMiddleware[Any, Any]):
@@ -196,18 +190,11 @@ def _remove(listeners: list[Any], listener: object) -> None:
 
 
 def _security(settings: NatsSettings) -> NatsSecurity | None:
-    context = ssl.create_default_context(cafile=settings.tls_ca_file) if settings.tls_ca_file else None
-    if context is not None:
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.nkey_seed_file is None:
+    context = settings.tls_context()
+    seed_file = settings.checked_seed_file()
+    if seed_file is None:
         return NatsSecurity(ssl_context=context, use_ssl=True) if context else None
-    _refuse_readable_by_others(settings.nkey_seed_file)
-    return NatsNKey.from_file(str(settings.nkey_seed_file), ssl_context=context, use_ssl=context is not None)
-
-
-def _refuse_readable_by_others(path: Path) -> None:
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SeedFileReadableError(f"{path.name} must have mode 0600")
+    return NatsNKey.from_file(seed_file, ssl_context=context, use_ssl=context is not None)
 
 
 def make_broker(settings: NatsSettings, *, service: str) -> ServiceBroker:

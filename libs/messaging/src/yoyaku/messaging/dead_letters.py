@@ -6,7 +6,7 @@ and put back alike. Invariant: a dead letter is deleted only after the stream ac
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -176,6 +176,15 @@ async def read_dead_letter(js: JetStreamContext, sequence: int) -> DeadLetter | 
     return await _resolve(js, message) if message is not None else None
 
 
+async def find_dead_letter(js: JetStreamContext, identifier: str) -> DeadLetter | None:
+    """Find one by its sequence in DEAD_LETTERS or by its event's id, the oldest of several; else `None`."""
+    if identifier.isascii() and identifier.isdigit():
+        return await read_dead_letter(js, int(identifier))
+    async for letter in list_dead_letters(js, Filter((("id", identifier),))):
+        return letter
+    return None
+
+
 async def redrive(js: JetStreamContext, letter: DeadLetter) -> int:
     """Put an event back under its original subject and delete its dead letter; returns its new stream sequence.
 
@@ -196,25 +205,17 @@ async def redrive(js: JetStreamContext, letter: DeadLetter) -> int:
     return ack.seq
 
 
-async def redrive_all(
-    js: JetStreamContext, wanted: Filter, *, on_each: Callable[[DeadLetter, RedriveError | None], None]
-) -> tuple[int, int]:
-    """Put back what matches now (not what dies meanwhile); returns how many went back and how many did not."""
-    letters = [letter.sequence async for letter in list_dead_letters(js, wanted)]
-    done = failed = 0
-    for sequence in letters:
-        letter = await read_dead_letter(js, sequence)
-        if letter is None:
-            continue
-        problem = None
+async def redrive_these(
+    js: JetStreamContext, letters: Iterable[DeadLetter]
+) -> AsyncIterator[tuple[DeadLetter, RedriveError | None]]:
+    """Put dead letters back one by one, in order; gives each with its problem, if it had one, and goes on."""
+    for letter in letters:
         try:
             await redrive(js, letter)
-            done += 1
         except RedriveError as error:
-            problem = error
-            failed += 1
-        on_each(letter, problem)
-    return done, failed
+            yield letter, error
+        else:
+            yield letter, None
 
 
 async def _resolve(js: JetStreamContext, message: StoredMessage) -> DeadLetter | None:

@@ -1,8 +1,14 @@
 """How a process reaches the bus. Nested into each service's settings; read nowhere else."""
 
+import ssl
+import stat
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+class SeedFileReadableError(Exception):
+    """The file with the nkey seed can be read by others."""
 
 
 class NatsSettings(BaseModel):
@@ -25,3 +31,19 @@ class NatsSettings(BaseModel):
     def servers(self) -> list[str]:
         """List the addresses."""
         return [part.strip() for part in self.url.split(",") if part.strip()]
+
+    def checked_seed_file(self) -> str | None:
+        """Give the path of the nkey seed. Raises SeedFileReadableError when others may read it, else OSError."""
+        if self.nkey_seed_file is None:
+            return None
+        if self.nkey_seed_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SeedFileReadableError(f"{self.nkey_seed_file.name} must have mode 0600")
+        return str(self.nkey_seed_file)
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Give the context of TLS 1.2 or newer that verifies the server; `None` without `tls_ca_file`."""
+        if self.tls_ca_file is None:
+            return None
+        context = ssl.create_default_context(cafile=self.tls_ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
