@@ -34,15 +34,15 @@ EVENT_RETRIES: Final = "yoyaku.event.retries"
 EVENT_DEAD_LETTERS: Final = "yoyaku.event.dead_letters"
 """Counter: events given up on and kept in DEAD_LETTERS."""
 
-_METER = metrics.get_meter(SCOPE)
+METER = metrics.get_meter(SCOPE)
 
-publish_duration = _METER.create_histogram(
+publish_duration = METER.create_histogram(
     EVENT_PUBLISH_DURATION, unit="s", description="From handing an event to the connection to the stream's ack"
 )
-publish_failures = _METER.create_counter(
+publish_failures = METER.create_counter(
     EVENT_PUBLISH_FAILURES, unit="{event}", description="Publishes without an acknowledgement, each tried again"
 )
-handle_duration = _METER.create_histogram(EVENT_HANDLE_DURATION, unit="s", description="One handling of one event")
-event_age = _METER.create_histogram(EVENT_AGE, unit="s", description="From the fact to its handling")
-retries = _METER.create_counter(EVENT_RETRIES, unit="{event}", description="Deliveries given back for later")
-dead_letters = _METER.create_counter(EVENT_DEAD_LETTERS, unit="{event}", description="Events given up on and kept")
+handle_duration = METER.create_histogram(EVENT_HANDLE_DURATION, unit="s", description="One handling of one event")
+event_age = METER.create_histogram(EVENT_AGE, unit="s", description="From the fact to its handling")
+retries = METER.create_counter(EVENT_RETRIES, unit="{event}", description="Deliveries given back for later")
+dead_letters = METER.create_counter(EVENT_DEAD_LETTERS, unit="{event}", description="Events given up on and kept")
