@@ -35,14 +35,17 @@ class Entry:
 class Query:
     """Entries after a position, in order of position, that match every filter given.
 
-    `after`: -1 from the start. `limit` is brought into 1..MAX_PAGE_ENTRIES.
+    `after`: -1 from the start. `limit` is brought into 1..MAX_PAGE_ENTRIES. Times are aware; the later one is excluded.
     """
 
     after: int = -1
     limit: int = 100
-    type: str | None = None
+    actor: str | None = None
     subject: str | None = None
+    type: str | None = None
     correlation_id: str | None = None
+    occurred_from: datetime | None = None
+    occurred_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

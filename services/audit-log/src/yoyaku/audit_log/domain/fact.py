@@ -15,6 +15,9 @@ UNREADABLE_PREFIX: Final = "/unreadable/"
 UNREADABLE_TYPE: Final = "unreadable"
 MAX_TEXT_LENGTH: Final = 512
 """Characters of any one attribute: a B-tree of PostgreSQL refuses keys of more than about 2,700 bytes."""
+MAX_EVENT_ID_LENGTH: Final = 128
+MAX_SOURCE_LENGTH: Final = 200
+"""Characters: as much as the fact of a violation (`audit.integrity.violated.v1`) can name."""
 MAX_NUMBER: Final = 2**63 - 1
 CHECKPOINT_PREFIX: Final = "audit.checkpoint."
 """Checkpoint facts are about the log itself: recorded, each would ask for the next."""
@@ -96,6 +99,8 @@ def readable_fact(
         dataschema,
     )
     encoded = [_encoded(text) for text in texts]
+    if not 1 <= len(event_id) <= MAX_EVENT_ID_LENGTH or not 1 <= len(source) <= MAX_SOURCE_LENGTH:
+        raise UnstorableFactError("the id or the source is empty or too long")
     if source.startswith(UNREADABLE_PREFIX):
         raise UnstorableFactError("the source claims to be of what could not be read")
     if not 0 <= number <= MAX_NUMBER:

@@ -33,6 +33,7 @@ CREATE TABLE audit_entry (
 COMMENT ON COLUMN audit_entry.headers IS 'Only of what could not be read: the headers as received, as JSON in ASCII.';
 COMMENT ON COLUMN audit_entry.problem IS 'Only of what could not be read: why.';
 
+CREATE INDEX audit_entry_actor ON audit_entry (actor, position);
 CREATE INDEX audit_entry_type ON audit_entry (type, position);
 CREATE INDEX audit_entry_subject ON audit_entry (subject, position);
 CREATE INDEX audit_entry_correlation ON audit_entry (correlation_id, position);
@@ -107,7 +108,7 @@ CREATE TRIGGER audit_contradiction_no_truncate BEFORE TRUNCATE ON audit_contradi
 -- further than two years from both now and the last time of recording. Attaching instead of CREATE ... PARTITION OF
 -- leaves readers and the sequencer undisturbed.
 CREATE FUNCTION audit_make_partition(moment timestamptz) RETURNS boolean LANGUAGE plpgsql
-    SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     first_day date := date_trunc('month', moment AT TIME ZONE 'UTC')::date;
     next_month date := (first_day + interval '1 month')::date;

@@ -6,9 +6,10 @@ Invariant: positions are committed in order, so a page never jumps over an entry
 from itertools import product
 from typing import Final
 
-import asyncpg
+from asyncpg import Record
 
 from yoyaku.audit_log.domain.entry import Entry, Page, Query
+from yoyaku.postgres.pool import Pool
 from yoyaku.postgres.transaction import transaction
 
 _PAGE: Final = """
@@ -30,15 +31,22 @@ SELECT * FROM (
 WHERE nth = 1 OR size_bytes <= $3
 ORDER BY position
 """
-_FILTERS: Final = ("type", "subject", "correlation_id")
+_FILTERS: Final = (
+    "actor = ",
+    "subject = ",
+    "type = ",
+    "correlation_id = ",
+    "occurred_at >= ",
+    "occurred_at < ",
+)
 
 
 def _statements() -> dict[tuple[bool, ...], str]:
     """Write one constant statement for each set of filters, so that each has its own plan and its own index."""
     statements = {}
     for used in product((False, True), repeat=len(_FILTERS)):
-        columns = [column for column, is_used in zip(_FILTERS, used, strict=True) if is_used]
-        conditions = "".join(f" AND {column} = ${index}" for index, column in enumerate(columns, 4))
+        chosen = [condition for condition, is_used in zip(_FILTERS, used, strict=True) if is_used]
+        conditions = "".join(f" AND {condition}${index}" for index, condition in enumerate(chosen, 4))
         statements[used] = _PAGE.replace("{conditions}", conditions)
     return statements
 
@@ -49,12 +57,19 @@ _PAGE_BY_FILTERS: Final = _statements()
 class PostgresEntries:
     """The entries, for reading."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def find(self, query: Query, max_bytes: int) -> Page:
         """Return up to `query.limit` entries whose bodies hold `max_bytes` together; one entry always fits."""
-        values = (query.type, query.subject, query.correlation_id)
+        values = (
+            query.actor,
+            query.subject,
+            query.type,
+            query.correlation_id,
+            query.occurred_from,
+            query.occurred_before,
+        )
         statement = _PAGE_BY_FILTERS[tuple(value is not None for value in values)]
         arguments = [value for value in values if value is not None]
         async with transaction(self._pool, read_only=True) as connection:
@@ -64,7 +79,7 @@ class PostgresEntries:
         return Page(entries, entries[-1].position if more else None)
 
 
-def _to_entry(row: asyncpg.Record) -> Entry:
+def _to_entry(row: Record) -> Entry:
     return Entry(
         position=row["position"],
         event_id=row["event_id"],

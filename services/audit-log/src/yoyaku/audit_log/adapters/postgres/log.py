@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
-import asyncpg
 from opentelemetry import context as otel_context
 
 from yoyaku.audit_log.domain.fact import Fact, headers_as_bytes
 from yoyaku.audit_log.domain.sequence import Contradiction, Placed, Recorded
 from yoyaku.audit_log.usecases.ports import Head
-from yoyaku.contracts.audit_v1 import IntegrityViolatedV1
+from yoyaku.contracts.audit_v1 import IntegrityViolated
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
 from yoyaku.observability.tracing import context_from
+from yoyaku.postgres.pool import Pool
 
 ACTOR: Final = "service/audit-log"
 
@@ -78,7 +78,7 @@ _RECORDED_COLUMNS: Final = ("source", "number", "position", "event_id", "fact_sh
 class PostgresLog:
     """The append side, for as long as the lease is held."""
 
-    def __init__(self, pool: asyncpg.Pool, outbox: Outbox, lease: Lease) -> None:
+    def __init__(self, pool: Pool, outbox: Outbox, lease: Lease) -> None:
         self._pool = pool
         self._outbox = outbox
         self._lease = lease
@@ -154,9 +154,9 @@ class PostgresLogTransaction:
     def report(self, contradiction: Contradiction) -> None:
         """Tell `audit.integrity.violated.v1` through the outbox of this transaction, in the trace of the fact."""
         fact = contradiction.fact
-        event = IntegrityViolatedV1(
+        event = IntegrityViolated(
             kind=contradiction.kind.value,
-            event_id=fact.event_id,
+            event_id=fact.event_id or f"{fact.origin.stream}/{fact.origin.sequence}",
             source=fact.source,
             number=fact.number,
             expected_sha256=contradiction.recorded.fact_sha256.hex(),

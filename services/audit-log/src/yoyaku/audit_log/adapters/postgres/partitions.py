@@ -5,8 +5,7 @@ The sequencer asks for the current month's in each transaction too, so a missed 
 
 from typing import Final
 
-import asyncpg
-
+from yoyaku.postgres.pool import Pool
 from yoyaku.postgres.transaction import transaction
 
 _MAKE_AHEAD: Final = """
@@ -18,7 +17,7 @@ SELECT count(*) FILTER (WHERE made) FROM (
 """
 
 
-async def make_partitions_ahead(pool: asyncpg.Pool, months_ahead: int) -> int:
+async def make_partitions_ahead(pool: Pool, months_ahead: int) -> int:
     """Make the partition of this month and of the months ahead; return how many were missing."""
     async with transaction(pool) as connection:
         return int(await connection.fetchval(_MAKE_AHEAD, months_ahead))

@@ -1,0 +1,65 @@
+"""The sequencer: for as long as this process leads, every consumer's events go into the log.
+
+Invariant: only a leader pulls events, and what it writes is fenced by its lease; a standby holds nothing back.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from loguru import logger
+
+from yoyaku.audit_log.entrypoints.messages import OnEvents
+from yoyaku.audit_log.usecases.ports import Log
+from yoyaku.audit_log.usecases.record_facts import RecordFacts
+from yoyaku.messaging.broker import ServiceBroker
+from yoyaku.messaging.consumer import Subscription, SubscriptionStatus, subscribe
+from yoyaku.messaging.leadership import LeadershipLostError, Lease
+from yoyaku.messaging.topology import SERVICES
+
+SERVICE: Final = "audit-log"
+
+
+class Sequencer:
+    """What a leader runs; knows its consumers for health."""
+
+    def __init__(self, broker: ServiceBroker, stop: asyncio.Event) -> None:
+        self._broker = broker
+        self._stop = stop
+        self._subscriptions: Sequence[Subscription] = ()
+
+    @property
+    def consumers(self) -> list[SubscriptionStatus]:
+        """Tell the state of each consumer; empty on a standby."""
+        return [subscription.status for subscription in self._subscriptions]
+
+    async def run(self, lease: Lease, log: Log) -> None:
+        """Record events into `log`, which is fenced by `lease`, until told to stop.
+
+        Raises LeadershipLostError when the fence has refused this lease.
+        """
+        loop = asyncio.get_running_loop()
+        lost: asyncio.Future[bool] = loop.create_future()
+
+        def on_lost(error: LeadershipLostError) -> None:
+            if not lost.done():
+                lost.set_exception(error)
+
+        on_events = OnEvents(RecordFacts(log), on_lost)
+        subscriptions = [
+            subscribe(self._broker, spec, on_events, accepts_unreadable=True) for spec in SERVICES[SERVICE].consumes
+        ]
+        stopping: asyncio.Future[bool] = asyncio.ensure_future(self._stop.wait())
+        try:
+            self._subscriptions = subscriptions
+            for subscription in subscriptions:
+                await subscription.start()
+            logger.bind(epoch=lease.epoch).info("the sequencer records events")
+            await asyncio.wait([stopping, lost], return_when=asyncio.FIRST_COMPLETED)
+            if lost.done():
+                await lost
+        finally:
+            stopping.cancel()
+            lost.cancel()
+            self._subscriptions = ()
+            await asyncio.gather(*(subscription.stop() for subscription in subscriptions))
