@@ -26,6 +26,10 @@ START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15.0
 STOP_SIGNAL = signal.SIGTERM
 SOFT_MEMORY_LIMIT = "96MiB"
+SERVER_SYNC_INTERVAL = "2m"
+"""The server's own default for how often streams are forced onto the disk; enough for tests."""
+DURABLE_SYNC_INTERVAL = "100ms"
+"""What a machine that loses power may lose of acknowledged messages (a killed server loses none): decision 0035."""
 MAX_FILE_STORE = "16GiB"
 """What streams may reserve together. The server's own default is a share of the disk's free space, so that the same
 streams could be made on one machine and refused on another; each stream's own limit is what bounds it."""
@@ -43,14 +47,14 @@ class EmbeddedNats:
     """
 
     def __init__(
-        self, data_dir: Path, *, accounts_config: str, port: int = 0, monitor_port: int = 0, sync_always: bool = False
+        self, data_dir: Path, *, accounts_config: str, port: int = 0, monitor_port: int = 0, sync_interval: str = SERVER_SYNC_INTERVAL
     ) -> None:
         self.host = LOOPBACK
         self._root = data_dir.resolve() / "nats"
         self._accounts = accounts_config
         self._port = port
         self._monitor_port = monitor_port
-        self._sync_always = sync_always
+        self._sync_interval = sync_interval
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -61,11 +65,11 @@ class EmbeddedNats:
         accounts_config: str,
         port: int = 0,
         monitor_port: int = 0,
-        sync_always: bool = False,
+        sync_interval: str = SERVER_SYNC_INTERVAL,
     ) -> Self:
         """Return a server whose JetStream is ready. Raises NatsStartError, PortTakenError."""
         server = cls(
-            data_dir, accounts_config=accounts_config, port=port, monitor_port=monitor_port, sync_always=sync_always
+            data_dir, accounts_config=accounts_config, port=port, monitor_port=monitor_port, sync_interval=sync_interval
         )
         server.prepare()
         server.launch()
@@ -185,7 +189,6 @@ class EmbeddedNats:
         return launch(self.command(), env=self.environment(), output=output, cwd=self._root, death_signal=STOP_SIGNAL)
 
     def _configuration(self) -> str:
-        sync = "always" if self._sync_always else "2m"
         return (
             "# Written at each start: changes made here are lost.\n"
             'server_name: "yoyaku"\n'
@@ -195,7 +198,7 @@ class EmbeddedNats:
             "jetstream {\n"
             f"  max_file_store: {MAX_FILE_STORE}\n"
             f"  store_dir: {json.dumps(str(self._root / 'store'))}\n"
-            f"  sync_interval: {sync}\n"
+            f"  sync_interval: {self._sync_interval}\n"
             "}\n"
             "include ./accounts.conf\n"
         )

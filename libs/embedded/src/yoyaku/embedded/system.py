@@ -24,7 +24,7 @@ from yoyaku.embedded.connection import Connection, RunningProcess, read_connecti
 from yoyaku.embedded.data_lock import DataLock
 from yoyaku.embedded.launch import launch
 from yoyaku.embedded.log_lines import LogFiles
-from yoyaku.embedded.nats_server import EmbeddedNats
+from yoyaku.embedded.nats_server import DURABLE_SYNC_INTERVAL, SERVER_SYNC_INTERVAL, EmbeddedNats
 from yoyaku.embedded.ports import LOOPBACK, RememberedPorts
 from yoyaku.embedded.postgres_server import STOP_SIGNAL as POSTGRES_STOP_SIGNAL
 from yoyaku.embedded.postgres_server import SUPERUSER, EmbeddedPostgres
@@ -238,7 +238,7 @@ class System:
             accounts_config=render_accounts(self.secrets.nkeys_public(BUS_USERS)),
             port=self.ports.port_for(NATS),
             monitor_port=self.ports.port_for("nats-monitor"),
-            sync_always=self._options.fsync,
+            sync_interval=DURABLE_SYNC_INTERVAL if self._options.fsync else SERVER_SYNC_INTERVAL,
         )
 
     def _surroundings(self, gateway_port: int, otlp_endpoint: str) -> Surroundings:

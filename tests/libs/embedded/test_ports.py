@@ -1,0 +1,67 @@
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from yoyaku.embedded.ports import (
+    HIGHEST_PORT,
+    LOOPBACK,
+    PortTakenError,
+    RememberedPorts,
+    choose_port,
+    is_free,
+    require_free,
+)
+
+
+@pytest.fixture
+def taken():
+    with socket.socket() as listener:
+        listener.bind((LOOPBACK, 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_chosen_port_is_free_and_no_outgoing_connection_is_given_it():
+    port = choose_port()
+    assert is_free(port)
+    assert port <= HIGHEST_PORT
+    lowest_ephemeral = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if lowest_ephemeral.exists():
+        assert port < int(lowest_ephemeral.read_text().split()[0])
+
+
+def test_a_taken_port_is_refused_and_its_holder_named(taken):
+    with pytest.raises(PortTakenError, match=str(taken)) as refusal:
+        require_free(taken)
+    assert str(os.getpid()) in refusal.value.holder
+
+
+def test_a_port_is_the_same_next_time(tmp_path):
+    file = tmp_path / "ports.json"
+    first = RememberedPorts(file).port_for("nats")
+    assert RememberedPorts(file).port_for("nats") == first
+    assert RememberedPorts(file).port_for("postgres") != first
+
+
+def test_a_remembered_port_that_is_taken_meanwhile_is_chosen_again(tmp_path, taken):
+    file = tmp_path / "ports.json"
+    file.write_text(f'{{"nats": {taken}}}')
+    assert RememberedPorts(file).port_for("nats") != taken
+
+
+def test_a_fixed_port_wins_over_the_remembered_one_and_is_never_replaced(tmp_path, taken):
+    ports = RememberedPorts(tmp_path / "ports.json")
+    remembered = ports.port_for("gateway")
+    wanted = choose_port()
+    assert ports.port_for("gateway", fixed=wanted) == wanted != remembered
+    with pytest.raises(PortTakenError):
+        ports.port_for("gateway", fixed=taken)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"nats": "x"}', "\x00"])
+def test_a_damaged_file_of_ports_is_no_obstacle(tmp_path, content):
+    file = tmp_path / "ports.json"
+    file.write_text(content)
+    assert is_free(RememberedPorts(file).port_for("nats"))
