@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from yoyaku.embedded.connection import read_connection
+from yoyaku.embedded.data_lock import holder_of
 from yoyaku.embedded.telemetry_client import TelemetryClient, TelemetryUnavailableError, Trace, TraceSummary
 from yoyaku.embedded.trace_view import MIN_PLAIN_WIDTH, TraceView, traces_table
 
@@ -109,4 +111,9 @@ def _show_trace(console: Console, found: Trace, *, as_json: bool, with_logs: boo
 
 def store_address(data: Path) -> str:
     """Return the address of the telemetry store of the system that runs on this folder. Raises UsageError."""
-    raise UsageError(f"no running system in {data}")
+    connection = read_connection(data)
+    if connection is None or holder_of(data) is None:
+        raise UsageError(f"no system runs on {data}; start one with `yoyaku up`, or name its folder with --data")
+    if connection.telemetry_url is None:
+        raise UsageError(f"telemetry goes to the collector at {connection.otlp_endpoint}: look there")
+    return connection.telemetry_url

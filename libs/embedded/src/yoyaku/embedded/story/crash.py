@@ -31,8 +31,8 @@ class Burst:
 
     async def run(self) -> None:
         """Book every slot."""
-        people = [self._stage.cast.person(name) for name in ("aiko", "ben", "chie")]
         try:
+            people = [self._stage.cast.person(name) for name in ("aiko", "ben", "chie")]
             await asyncio.gather(*(self._client(people[number % len(people)]) for number in range(CLIENTS)))
         finally:
             self.enough.set()
@@ -63,6 +63,8 @@ async def killed_in_a_burst(stage: Stage) -> None:
     burst = Burst(stage)
     playing = asyncio.create_task(burst.run())
     await burst.enough.wait()
+    if playing.done():
+        await playing
     done_before = len(burst.booked)
     killed = stage.house.kill(VICTIM)
     await playing
