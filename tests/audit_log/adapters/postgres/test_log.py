@@ -1,0 +1,232 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from yoyaku.audit_log.adapters.postgres.log import PostgresLog
+from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
+from yoyaku.audit_log.domain.fact import Fact, Origin, unreadable_fact
+from yoyaku.audit_log.usecases.record_facts import RecordFacts
+from yoyaku.messaging.leadership import LeadershipLostError
+from yoyaku.messaging.outbox import Outbox
+from yoyaku.postgres.pool import Pool
+from yoyaku.testkit.databases import Database
+
+MakeFact = Callable[..., Fact]
+EntriesOf = Callable[[Pool], Awaitable[list[Any]]]
+
+
+@pytest.fixture
+def record(log: PostgresLog) -> RecordFacts:
+    return RecordFacts(log)
+
+
+@pytest.mark.requirement("AU-01")
+async def test_facts_become_entries_in_gap_free_positions_with_growing_times(
+    record: RecordFacts, fact: MakeFact, pool: Pool, entries_of: EntriesOf
+) -> None:
+    await record([fact(number) for number in range(5)])
+    await record([fact(number) for number in range(3, 8)])
+    await record([fact(0, source="/booking/08", event_id="other")])
+    entries = await entries_of(pool)
+    assert [entry["position"] for entry in entries] == list(range(9))
+    assert [entry["number"] for entry in entries] == [*range(8), 0]
+    times = [entry["recorded_at"] for entry in entries]
+    assert times == sorted(times)
+
+
+@pytest.mark.requirement("AU-01")
+async def test_all_of_a_fact_is_kept_as_received(record: RecordFacts, fact: MakeFact, pool: Pool) -> None:
+    body = b'{ "b" : 1,\n"a":"\xe4\xba\x88" }'
+    one = fact(
+        7, body=body, causation_id="cause", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    )
+    await record([one])
+    row = await pool.fetchrow("SELECT * FROM audit_entry")
+    assert row is not None
+    kept = dict(row)
+    expected = {
+        "event_id", "source", "number", "type", "occurred_at", "actor", "subject", "correlation_id", "causation_id",
+        "client_address", "traceparent", "dataschema", "body", "body_sha256", "fact_sha256",
+    }  # fmt: skip
+    assert {name: kept[name] for name in expected} == {name: getattr(one, name) for name in expected}
+    assert (kept["stream"], kept["stream_sequence"]) == ("BOOKING", 8)
+    assert kept["headers"] is None
+
+
+@pytest.mark.requirement("AU-01", "EV-05")
+async def test_what_could_not_be_read_is_kept_as_opaque_bytes(record: RecordFacts, pool: Pool) -> None:
+    poison = unreadable_fact(
+        origin=Origin("BOOKING", 3), headers={"ce-id": "\x00\ud800"}, body=b"\x00\xff", problem="ce-source: missing"
+    )
+    await record([poison])
+    await record([poison])
+    row = await pool.fetchrow("SELECT * FROM audit_entry")
+    assert row is not None
+    assert (row["source"], row["number"], row["body"]) == ("/unreadable/BOOKING", 3, b"\x00\xff")
+    assert row["headers"] == b'{"ce-id":"\\u0000\\ud800"}'
+    assert row["problem"] == "ce-source: missing"
+    assert await pool.fetchval("SELECT count(*) FROM audit_entry") == 1
+
+
+@pytest.mark.requirement("AU-01")
+async def test_a_contradiction_is_kept_and_told_once_and_the_original_stays(
+    record: RecordFacts, fact: MakeFact, pool: Pool, entries_of: EntriesOf
+) -> None:
+    await record([fact(1, body=b"original")])
+    for _ in range(3):
+        await record([fact(1, body=b"forged"), fact(2)])
+    await record([fact(1, body=b"forged again")])
+    assert [bytes(entry["body"]) for entry in await entries_of(pool)] == [b"original", b"{}"]
+    told = await pool.fetch("SELECT type, convert_from(body, 'UTF8')::jsonb ->> 'kind' AS kind FROM outbox_event")
+    assert [tuple(row) for row in told] == [("audit.integrity.violated.v1", "content_changed")] * 2
+    evidence = await pool.fetch("SELECT body FROM audit_contradiction ORDER BY found_at")
+    assert [bytes(row["body"]) for row in evidence] == [b"forged", b"forged again"]
+
+
+@pytest.mark.requirement("AU-01")
+async def test_each_kind_of_contradiction_is_told(record: RecordFacts, fact: MakeFact, pool: Pool) -> None:
+    await record([fact(1)])
+    await record([fact(1, event_id="another"), fact(9, event_id="e-1"), fact(1, actor="person/2")])
+    told = await pool.fetch("SELECT convert_from(body, 'UTF8')::jsonb ->> 'kind' AS kind FROM outbox_event")
+    assert sorted(row["kind"] for row in told) == ["content_changed", "event_id_reused", "number_reused"]
+    assert await pool.fetchval("SELECT count(*) FROM audit_entry") == 1
+
+
+async def test_a_batch_that_fails_leaves_no_trace_and_no_gap(
+    log: PostgresLog, fact: MakeFact, pool: Pool, entries_of: EntriesOf
+) -> None:
+    with pytest.raises(RuntimeError):
+        async with log.transaction() as transaction:
+            head = await transaction.hold_head()
+            await RecordFacts(_Once(transaction))([fact(1), fact(2)])
+            assert head.next_position == 0
+            raise RuntimeError
+    await RecordFacts(log)([fact(3)])
+    assert [(entry["position"], entry["number"]) for entry in await entries_of(pool)] == [(0, 3)]
+
+
+class _Once:
+    """A log whose transaction is one that is open already."""
+
+    def __init__(self, transaction: Any) -> None:
+        self._transaction = transaction
+
+    def transaction(self) -> "_Once":
+        return self
+
+    async def __aenter__(self) -> Any:
+        return self._transaction
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+@pytest.mark.requirement("AU-01")
+async def test_many_at_once_still_make_one_gap_free_log(
+    log: PostgresLog, fact: MakeFact, pool: Pool, entries_of: EntriesOf
+) -> None:
+    record = RecordFacts(log)
+    batches = [[fact(number) for number in range(start, start + 30)] for start in range(0, 200, 10)]
+    await asyncio.gather(*(record(batch) for batch in batches))
+    entries = await entries_of(pool)
+    assert [entry["position"] for entry in entries] == list(range(220))
+    assert sorted(entry["number"] for entry in entries) == list(range(220))
+
+
+@pytest.mark.requirement("AU-01", "BC-06")
+async def test_a_leader_that_was_fenced_off_records_nothing(
+    pool: Pool, outbox: Outbox, fact: MakeFact, held_lease: Callable[..., Any], audit_database: Database
+) -> None:
+    async with held_lease(pool) as old:
+        admin = await asyncpg.connect(**audit_database.admin.connect_arguments("test"))
+        await admin.execute("UPDATE leadership SET expires_at = '-infinity'")
+        await admin.close()
+        async with held_lease(pool) as new:
+            with pytest.raises(LeadershipLostError):
+                await RecordFacts(PostgresLog(pool, outbox, old))([fact(1)])
+            recording = await RecordFacts(PostgresLog(pool, outbox, new))([fact(1)])
+    assert [placed.position for placed in recording.placed] == [0]
+    assert await pool.fetchval("SELECT count(*) FROM audit_entry") == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_entry SET body = ''",
+        "DELETE FROM audit_entry",
+        "TRUNCATE audit_entry",
+        "UPDATE audit_recorded SET position = 9",
+        "DELETE FROM audit_recorded",
+        "TRUNCATE audit_recorded",
+        "UPDATE audit_contradiction SET body = ''",
+        "DELETE FROM audit_contradiction",
+        "TRUNCATE audit_contradiction",
+    ],
+)
+@pytest.mark.requirement("AU-05")
+async def test_the_log_cannot_be_changed_as_the_service_nor_by_its_owner(
+    record: RecordFacts, fact: MakeFact, pool: Pool, audit_database: Database, statement: str
+) -> None:
+    await record([fact(1)])
+    await record([fact(1, body=b"forged")])
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute(statement)
+    owner = await asyncpg.connect(**audit_database.owner.connect_arguments("test"))
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        await owner.execute(statement)
+    await owner.close()
+    row = await pool.fetchrow("SELECT body FROM audit_entry")
+    assert row is not None
+    assert row["body"] == b"{}"
+
+
+@pytest.mark.requirement("AU-05")
+async def test_a_partition_cannot_be_touched_around_its_parent(
+    record: RecordFacts, fact: MakeFact, pool: Pool, audit_database: Database
+) -> None:
+    await record([fact(1)])
+    partition = await pool.fetchval("SELECT tableoid::regclass::text FROM audit_entry")
+    for statement in ("INSERT INTO {} SELECT * FROM audit_entry", "DELETE FROM {}", "TRUNCATE {}", "DROP TABLE {}"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await pool.execute(statement.format(partition))
+    owner = await asyncpg.connect(**audit_database.owner.connect_arguments("test"))
+    for statement in ("UPDATE {} SET body = ''", "DELETE FROM {}", "TRUNCATE {}"):
+        with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+            await owner.execute(statement.format(partition))
+    await owner.close()
+
+
+@pytest.mark.requirement("AU-05")
+async def test_the_head_never_goes_back(record: RecordFacts, fact: MakeFact, pool: Pool) -> None:
+    await record([fact(1)])
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError):
+        await pool.execute("UPDATE audit_head SET next_position = 0")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute("DELETE FROM audit_head")
+
+
+@pytest.mark.requirement("AU-05", "AU-06")
+async def test_partitions_are_made_ahead_once(pool: Pool) -> None:
+    assert await make_partitions_ahead(pool, 3) == 4
+    assert await make_partitions_ahead(pool, 3) == 0
+    assert await make_partitions_ahead(pool, 4) == 1
+
+
+async def test_no_partition_is_made_for_a_far_month(pool: Pool) -> None:
+    with pytest.raises(asyncpg.InvalidParameterValueError):
+        await pool.execute("SELECT audit_make_partition('2400-01-01T00:00:00Z')")
+
+
+@pytest.mark.requirement("AU-01")
+async def test_time_of_recording_does_not_go_back_with_the_clock(
+    record: RecordFacts, fact: MakeFact, pool: Pool, audit_database: Database
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(days=200)
+    await pool.execute("UPDATE audit_head SET last_recorded_at = $1", ahead)
+    recording = await record([fact(1)])
+    assert recording.recorded_at == ahead
+    assert await pool.fetchval("SELECT recorded_at FROM audit_entry") == ahead
