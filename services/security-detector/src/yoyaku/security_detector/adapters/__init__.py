@@ -1,0 +1,1 @@
+"""The world behind the ports, named by technology."""

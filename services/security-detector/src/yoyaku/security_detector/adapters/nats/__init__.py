@@ -1,0 +1,1 @@
+"""Blocks in the key-value bucket that the gateways watch."""

@@ -1,0 +1,1 @@
+"""Failures, incidents and blocks in PostgreSQL."""

@@ -1,0 +1,33 @@
+"""`yoyaku security`: for operators. Each command runs a module of its own, so that loading this one costs nothing."""
+
+import os
+import subprocess
+import sys
+from typing import Annotated, Final
+
+import typer
+
+_PACKAGE: Final = "yoyaku.security_detector"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Attacks seen, and who is blocked until when.")
+
+
+@app.command()
+def blocks(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON, for programs.")] = False,
+) -> None:
+    """List the blocks in force (needs SECURITY_DETECTOR_DATABASE__… in the environment)."""
+    command = [sys.executable, "-m", f"{_PACKAGE}.entrypoints.list_blocks", *(["--json"] if as_json else [])]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
+
+
+@app.command()
+def serve() -> None:
+    """Run the detector until Ctrl-C (settings from SECURITY_DETECTOR_… in the environment)."""
+    os.execv(sys.executable, [sys.executable, "-m", _PACKAGE])  # noqa: S606 - the same interpreter, no shell
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the state this version needs, as its owner role."""
+    os.execv(sys.executable, [sys.executable, "-m", _PACKAGE, "migrate"])  # noqa: S606 - as above

@@ -1,0 +1,35 @@
+"""What the detector measures, by name."""
+
+from typing import Final
+
+from yoyaku.observability.metrics import meter
+from yoyaku.observability.tracing import tracer
+
+SCOPE: Final = "yoyaku.security_detector"
+
+FAILURES: Final = "yoyaku.security.failures"
+"""Counter: failed sign-ins by what became of them: judged, or ignored because the client was blocked."""
+INCIDENTS: Final = "yoyaku.security.incidents"
+"""Counter: incidents opened, by rule."""
+BLOCKS: Final = "yoyaku.security.blocks"
+"""Counter: blocks, by what happened to them: imposed, expired, repaired."""
+ENFORCEMENT_DELAY: Final = "yoyaku.security.block.enforcement_delay"
+"""Histogram, seconds: from the deciding failure to the block in the bucket."""
+
+IMPOSE_SPAN: Final = "open incident"
+"""Span of a decision: the events that follow from it are its children."""
+PUSH_SPAN: Final = "push block"
+"""Span of putting a block into the bucket."""
+RULE_ATTRIBUTE: Final = "yoyaku.security.rule"
+INCIDENT_ATTRIBUTE: Final = "yoyaku.security.incident_id"
+BLOCK_ATTRIBUTE: Final = "yoyaku.security.block_id"
+
+TRACER = tracer(SCOPE)
+_METER = meter(SCOPE)
+
+failures = _METER.create_counter(FAILURES, unit="{failure}", description="Failed sign-ins by what became of them")
+incidents = _METER.create_counter(INCIDENTS, unit="{incident}", description="Incidents opened")
+blocks = _METER.create_counter(BLOCKS, unit="{block}", description="Blocks by what happened to them")
+enforcement_delay = _METER.create_histogram(
+    ENFORCEMENT_DELAY, unit="s", description="From the deciding failure to the block in the bucket"
+)

@@ -1,0 +1,1 @@
+"""What the detector does, one verb a module."""
