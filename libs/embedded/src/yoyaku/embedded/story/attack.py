@@ -44,7 +44,7 @@ async def attacker_is_blocked(stage: Stage) -> None:
     await _refused_with_right_password(stage)
     _judge_neighbour(stage, during)
     after = await stage.book(
-        stage.cast.person("chie"), stage.cast.room("Fuji"), stage.slot(days=3, hour=1), "After", address=NEIGHBOUR
+        stage.cast.person("chie"), stage.cast.room("Fuji"), stage.slot(days=3, hour=9), "After", address=NEIGHBOUR
     )
     stage.holds("after the block the neighbour still books", after.status_code == 201, described(after))
     stage.expect_in_audit(

@@ -26,7 +26,7 @@ class AuditReader:
             answer = await self._stage.get("/api/v1/audit/entries", self._stage.cast.admin, after=after, limit=PAGE)
             if answer.status_code != 200:
                 raise ChapterBrokenError(f"the audit log answered {described(answer)}")
-            page = answer.json()["entries"]
+            page = answer.json()["items"]
             self.entries.extend(page)
             if len(page) < PAGE:
                 break

@@ -52,7 +52,7 @@ async def _runs(stage: Stage) -> list[Mapping[str, Any]]:
     answer = await stage.get("/api/v1/backups", stage.cast.admin, limit=50)
     if answer.status_code != 200:
         raise ChapterBrokenError(f"the list of backups answered {described(answer)}")
-    runs: list[Mapping[str, Any]] = answer.json()["runs"]
+    runs: list[Mapping[str, Any]] = answer.json()["items"]
     return runs
 
 

@@ -23,7 +23,7 @@ async def cancel_with_reason(stage: Stage) -> None:
     )
     again = await stage.post(path, aiko, reason)
     stage.holds("a second cancellation is refused with 409", again.status_code == 409, described(again))
-    freed = await stage.book(ben, stage.cast.room("Sakura"), stage.slot(days=1, hour=1), "Budget, in the large room")
+    freed = await stage.book(ben, stage.cast.room("Sakura"), stage.slot(days=1, hour=10), "Budget, in the large room")
     stage.answered("the hour is free again, and Ben books it", freed, 201)
     stage.expect_in_audit(
         "Ben booked the freed hour", "booking.reservation.confirmed.v1", reservation_id=freed.json()["id"]

@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 
 from yoyaku.embedded.story.audit import AuditReader, Entry, check_order
-from yoyaku.embedded.story.race import reservations_of
 from yoyaku.embedded.story.stage import Person, Stage, described
 
 VICTIM = "booking-worker"
@@ -86,13 +85,12 @@ async def _pid(stage: Stage) -> int | None:
 
 
 async def _all_in_database(stage: Stage, burst: Burst) -> None:
-    admin, found = stage.cast.admin, Counter[str]()
+    found = Counter[str]()
     hours = -(-BOOKINGS // len(stage.cast.rooms))
     for day in range(-(-hours // 24)):
         for room_id in stage.cast.rooms.values():
-            date = stage.slot(days=FIRST_DAY + day, hour=0)
-            listed = await stage.get("/api/v1/reservations", admin, date=f"{date:%Y-%m-%d}", room_id=room_id)
-            found.update(str(reservation["id"]) for reservation in reservations_of(listed))
+            listed = await stage.reservations(room_id, stage.slot(days=FIRST_DAY + day, hour=0))
+            found.update(str(reservation["id"]) for reservation in listed)
     wanted = {str(reservation["id"]) for reservation in burst.booked}
     lost = wanted - found.keys()
     stage.holds(f"each of the {len(wanted)} is in the database", not lost, f"{len(lost)} missing: {sorted(lost)[:3]}")

@@ -14,7 +14,7 @@ async def sign_in_and_book(stage: Stage) -> None:
     stage.narrator.say("Aiko signs in and books Sakura for tomorrow, one hour.")
     stage.answered("Aiko signs in", await stage.sign_in(aiko), 200)
     stage.expect_in_audit("Aiko signed in", "identity.login.succeeded.v1", person_id=aiko.person_id)
-    key, starts_at = str(uuid4()), stage.slot(days=1, hour=1)
+    key, starts_at = str(uuid4()), stage.slot(days=1, hour=10)
 
     answer = await stage.book(aiko, room_id, starts_at, TITLE, key=key)
 
@@ -31,8 +31,8 @@ async def sign_in_and_book(stage: Stage) -> None:
     read = await stage.get(f"/api/v1/reservations/{booked['id']}", aiko)
     stage.holds("the booking can be read back", read.is_success and read.json()["id"] == booked["id"], read.text)
     stage.narrator.table(
-        ("room", "begins (UTC)", "ends (UTC)", "reservation"),
-        [("Sakura", f"{starts_at:%Y-%m-%d %H:%M}", f"{stage.slot(days=1, hour=2):%H:%M}", booked["id"])],
+        ("room", "begins (Tokyo)", "ends", "reservation"),
+        [("Sakura", f"{starts_at:%Y-%m-%d %H:%M}", f"{stage.slot(days=1, hour=11):%H:%M}", booked["id"])],
     )
 
 
@@ -42,7 +42,7 @@ async def same_room_again(stage: Stage) -> None:
     stage.narrator.say("Ben wants the same room at the same time.")
     stage.answered("Ben signs in", await stage.sign_in(ben), 200)
 
-    answer = await stage.book(ben, room_id, stage.slot(days=1, hour=1), "Budget")
+    answer = await stage.book(ben, room_id, stage.slot(days=1, hour=10), "Budget")
 
     stage.answered("Ben is refused with 409", answer, 409)
     problem = problem_of(answer)
@@ -52,6 +52,6 @@ async def same_room_again(stage: Stage) -> None:
         answer.text,
     )
     stage.holds("the refusal is a problem document with its trace id", bool(problem.get("trace_id")), answer.text)
-    other = await stage.book(ben, stage.cast.room("Fuji"), stage.slot(days=1, hour=1), "Budget")
+    other = await stage.book(ben, stage.cast.room("Fuji"), stage.slot(days=1, hour=10), "Budget")
     stage.answered("Fuji is free at that time, and Ben takes it", other, 201)
     stage.expect_in_audit("Ben booked Fuji", "booking.reservation.confirmed.v1", reservation_id=other.json()["id"])

@@ -44,7 +44,6 @@ async def _make_people(stage: Stage) -> None:
         }
         answer = await stage.post("/api/v1/users", stage.cast.admin, wanted)
         stage.answered(f"{display_name} is let in", answer, 201)
-        body = answer.json()
-        person.person_id = str(body.get("person_id") or body.get("id"))
+        person.person_id = str(answer.json()["id"])
         stage.cast.people[user_id] = person
         stage.expect_in_audit(f"{display_name} was let in", "identity.person.created.v1", person_id=person.person_id)

@@ -13,7 +13,7 @@ CLIENTS = 100
 
 async def hundred_for_one(stage: Stage) -> None:
     """A hundred clients ask for the same hour at the same moment; exactly one gets it."""
-    room_id, starts_at = stage.cast.room("Kaede"), stage.slot(days=2, hour=3)
+    room_id, starts_at = stage.cast.room("Kaede"), stage.slot(days=2, hour=14)
     stage.narrator.say(f"{CLIENTS} clients, each on a connection of its own, ask for Kaede at the same moment.")
     chie = stage.cast.person("chie")
     stage.answered("Chie signs in", await stage.sign_in(chie), 200)
@@ -50,15 +50,5 @@ def _judge(stage: Stage, finished: list[tuple[httpx.Response, float]]) -> None:
 
 async def _check_day(stage: Stage, room_id: int) -> None:
     day = stage.slot(days=2, hour=0)
-    listed = await stage.get("/api/v1/reservations", stage.cast.admin, date=f"{day:%Y-%m-%d}", room_id=room_id)
-    found = reservations_of(listed)
-    stage.holds("the list of that day shows one booking", len(found) == 1, listed.text)
-
-
-def reservations_of(listed: httpx.Response) -> list[dict[str, object]]:
-    """Return the reservations of a list answer; none when it was refused."""
-    if not listed.is_success:
-        return []
-    body = listed.json()
-    found: list[dict[str, object]] = body if isinstance(body, list) else body.get("reservations", body.get("items", []))
-    return found
+    found = await stage.reservations(room_id, day)
+    stage.holds("the list of that day shows one booking", len(found) == 1, found)

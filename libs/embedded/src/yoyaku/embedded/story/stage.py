@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -26,6 +26,8 @@ NEIGHBOUR = "127.0.0.3"
 PATIENCE_SECONDS = 20.0
 POLL_SECONDS = 0.1
 REQUEST_TIMEOUT_SECONDS = 30.0
+TOKYO = timezone(timedelta(hours=9), "JST")
+"""The clock of every room of the story."""
 
 Seen = TypeVar("Seen")
 
@@ -119,7 +121,7 @@ class Stage:
         self._clients: dict[str, httpx.AsyncClient] = {}
         self.telemetry = TelemetryClient(house.telemetry_url)
         exits.push_async_exit(self.telemetry.__aexit__)
-        self.today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        self.today = datetime.now(TOKYO).replace(hour=0, minute=0, second=0, microsecond=0)
 
     async def http(self, address: str = HOME) -> httpx.AsyncClient:
         """Return the client whose requests come from this loopback address."""
@@ -128,7 +130,11 @@ class Stage:
                 local_address=address, limits=httpx.Limits(max_connections=200, max_keepalive_connections=200)
             )
             client = httpx.AsyncClient(
-                base_url=self.house.gateway_url, transport=transport, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False
+                base_url=self.house.gateway_url,
+                transport=transport,
+                timeout=REQUEST_TIMEOUT_SECONDS,
+                trust_env=False,
+                headers={"Accept-Language": "ja"},
             )
             self._clients[address] = await self._exits.enter_async_context(client)
         return self._clients[address]
@@ -203,6 +209,16 @@ class Stage:
                 return seen
             await asyncio.sleep(POLL_SECONDS)
 
+    async def reservations(self, room_id: int, day: datetime) -> list[dict[str, Any]]:
+        """Return what the administrator sees of a room's day. Raises ChapterBrokenError when the list is refused."""
+        answer = await self.get(
+            "/api/v1/reservations", self.cast.admin, date=f"{day:%Y-%m-%d}", room_id=room_id, limit=200
+        )
+        if answer.status_code != 200:
+            raise ChapterBrokenError(f"the list of reservations answered {described(answer)}")
+        found: list[dict[str, Any]] = answer.json()["items"]
+        return found
+
     def expect_in_audit(self, label: str, event_type: str, **body: object) -> None:
         """Remember that the audit log must hold an event of this type whose body has these values."""
 
@@ -213,7 +229,7 @@ class Stage:
         self.cast.in_audit.append(AuditExpectation(label, event_type, matches))
 
     def slot(self, *, days: int, hour: int) -> datetime:
-        """Return a full hour of a coming day, UTC."""
+        """Return a full hour of a coming day in Tokyo."""
         return self.today + timedelta(days=days, hours=hour)
 
 
