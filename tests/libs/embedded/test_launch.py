@@ -33,7 +33,7 @@ def test_a_child_ends_when_its_parent_is_killed_dash_nine():
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    gone, alive = psutil.wait_procs([child], timeout=20)
+    _, alive = psutil.wait_procs([child], timeout=20)
     assert [one.status() for one in alive if one.status() != psutil.STATUS_ZOMBIE] == []
 
 

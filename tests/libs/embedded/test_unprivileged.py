@@ -1,0 +1,112 @@
+"""Run as root these show that folders of others keep their rights; otherwise there is nothing to show."""
+
+import asyncio
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from yoyaku.embedded import unprivileged
+from yoyaku.embedded.postgres_server import EmbeddedPostgres
+from yoyaku.embedded.unprivileged import PlacementError, can_reach, place, postgres_account, wheel_bin_dir
+
+pytestmark = pytest.mark.requirement("DL-01")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for PostgreSQL")
+PASSWORD = SecretStr("only-for-this-test")
+
+
+@pytest.fixture
+def closed_folder(scratch_folder):
+    folder = scratch_folder / "closed"
+    folder.mkdir(mode=0o700)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def closed_wheel(closed_folder, monkeypatch):
+    """The wheel's programs behind a folder that only root can enter, as in a clone under /root."""
+    package = wheel_bin_dir().parent.parent
+    inside = closed_folder / "site-packages"
+    inside.mkdir()
+    (inside / package.name).symlink_to(package)
+    copied = inside / "copied" / package.name
+    shutil.copytree(package / "pginstall18", copied / "pginstall18", symlinks=True)
+    shutil.copytree(package.with_name(f"{package.name}.libs"), copied.with_name(f"{package.name}.libs"))
+    monkeypatch.setattr(unprivileged, "wheel_bin_dir", lambda: copied / "pginstall18" / "bin")
+    monkeypatch.setattr(unprivileged, "SYSTEM_ROOT", Path("/var/lib/yoyaku-tests"))
+    yield
+    shutil.rmtree("/var/lib/yoyaku-tests", ignore_errors=True)
+
+
+@as_root
+def test_the_account_is_a_system_user_that_can_do_nothing_else():
+    account = postgres_account()
+    assert account is not None
+    assert account.uid != 0
+    assert account.name in {"yoyaku-postgres", "nobody"}
+
+
+@as_root
+def test_a_reachable_data_folder_is_used_as_it_is(scratch_folder):
+    folder = scratch_folder / "open"
+    placed = place(folder)
+    assert placed.root == folder / "postgres"
+    assert not placed.moved
+    assert stat.S_IMODE(placed.root.stat().st_mode) == 0o700
+    assert placed.account is not None
+    assert placed.root.stat().st_uid == placed.account.uid
+
+
+@as_root
+def test_behind_a_closed_folder_data_and_binaries_move_and_the_folder_stays_closed(closed_folder, closed_wheel):
+    server = EmbeddedPostgres.start(closed_folder / "data", superuser_password=PASSWORD, fsync=False)
+    try:
+        assert server.placement.moved
+        assert server.data.is_relative_to("/var/lib/yoyaku-tests")
+        assert server.bin_dir.is_relative_to("/var/lib/yoyaku-tests")
+        assert Path(psutil.Process(server.pid).exe()).is_relative_to("/var/lib/yoyaku-tests")
+        assert asyncio.run(_one(server)) == 1
+        assert stat.S_IMODE(closed_folder.stat().st_mode) == 0o700
+        assert place(closed_folder / "data").root == server.placement.root
+    finally:
+        server.destroy()
+
+
+@as_root
+def test_a_data_folder_made_anew_does_not_find_the_data_of_the_deleted_one(closed_folder, closed_wheel):
+    first = place(closed_folder / "data").root
+    shutil.rmtree(closed_folder / "data")
+    assert place(closed_folder / "data").root != first
+    assert first.exists()
+
+
+@as_root
+def test_data_that_became_unreachable_is_not_silently_begun_anew(scratch_folder):
+    parent = scratch_folder / "was-open"
+    parent.mkdir(mode=0o755)
+    (place(parent / "data").root / "data").mkdir()
+    parent.chmod(0o700)
+    with pytest.raises(PlacementError, match="was-open"):
+        place(parent / "data")
+
+
+@as_root
+def test_what_the_account_may_do_is_asked_of_the_system(closed_folder):
+    account = postgres_account()
+    assert account is not None
+    assert can_reach(account, Path("/"), "x")
+    assert not can_reach(account, closed_folder, "x")
+
+
+async def _one(server: EmbeddedPostgres) -> object:
+    connection = await asyncpg.connect(**server.admin_settings.connect_arguments("test"))
+    try:
+        return await connection.fetchval("SELECT 1")
+    finally:
+        await connection.close()
