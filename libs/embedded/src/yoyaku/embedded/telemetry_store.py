@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +193,13 @@ async def _serve_until_signal(host: str, port: int) -> None:
 
 
 def _log(message: str, **fields: Any) -> None:
-    line = {"time": time.time(), "level": "INFO", "service": "telemetry-store", "message": message, **fields}
+    line = {
+        "time": datetime.now(UTC).isoformat(),
+        "level": "INFO",
+        "service": "telemetry-store",
+        "message": message,
+        **fields,
+    }
     sys.stderr.write(json.dumps(line) + "\n")
     sys.stderr.flush()
 
