@@ -26,9 +26,10 @@ EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
 CONNECT_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
+PIPED_WIDTH: Final = 400
+"""Columns when nobody's terminal sets a limit: nothing is cut off for grep."""
 
 app = typer.Typer(no_args_is_help=True, help="The audit log: every event, in gap-free positions.")
-out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder of a running system.", metavar="DIR")]
@@ -70,6 +71,7 @@ def entries_command(
     if as_json:
         typer.echo(json.dumps(reply.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return
+    out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     out.print(_table(reply.entries))
     if reply.next_after_position is not None:
         err.print(f"more: --after {reply.next_after_position}")
@@ -94,7 +96,10 @@ async def _ask(settings: NatsSettings, question: AuditLogSearchRequest) -> Audit
 
 
 def _table(entries: tuple[AuditEntry, ...]) -> Table:
-    table = Table("Position", "Recorded", "Type", "Subject", "Actor", "From", "Source", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("Position", justify="right", no_wrap=True)
+    for name in ("Recorded", "Type", "Subject", "Actor", "From", "Source"):
+        table.add_column(name, overflow="fold")
     for entry in entries:
         table.add_row(
             str(entry.position),
