@@ -116,14 +116,14 @@ async def test_includes_are_expanded_and_their_edits_refused(cluster, package) -
         await pool.execute("INSERT INTO outbox VALUES (1)")
 
     included.write_text("CREATE TABLE outbox (id bigint);")
-    with pytest.raises(EditedMigrationError, match="0001_pre_outbox.sql"):
+    with pytest.raises(EditedMigrationError, match=r"0001_pre_outbox\.sql"):
         await migrate(owner, package.name)
 
 
 async def test_bad_names_numbers_and_includes_are_named(cluster, package) -> None:
     owner = cluster.of("alpha_owner")
     package.write("0001_pre_a.sql", "-- include: no_such_package:a.sql")
-    with pytest.raises(MigrationFileError, match="no_such_package:a.sql, which does not exist"):
+    with pytest.raises(MigrationFileError, match=r"no_such_package:a\.sql, which does not exist"):
         await migrate(owner, package.name)
     package.write("0001_pre_a.sql", "SELECT 1")
     package.write("0001_post_b.sql", "SELECT 1")

@@ -34,7 +34,7 @@ def current_trace_id() -> str | None:
 
 
 def context_from(traceparent: str | None) -> Context:
-    """Return a context whose parent is the given one and nothing else; an empty one when that is missing or malformed."""
+    """Return a context whose parent is the given one and nothing else; an empty one when it is missing or bad."""
     return extract({TRACEPARENT: traceparent}) if traceparent else Context()
 
 
