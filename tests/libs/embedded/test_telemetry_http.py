@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -30,3 +31,15 @@ def test_what_cannot_be_taken_is_refused_with_its_status(body: bytes, encoding: 
 
 def test_the_limit_itself_is_allowed() -> None:
     assert len(decompressed(gzip.compress(b"x" * 1000), "gzip", limit_bytes=1000)) == 1000
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(RefusedError):
+            decompressed(bomb, "gzip", limit_bytes=1000)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1_000_000
