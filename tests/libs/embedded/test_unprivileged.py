@@ -13,7 +13,14 @@ from pydantic import SecretStr
 
 from yoyaku.embedded import unprivileged
 from yoyaku.embedded.postgres_server import EmbeddedPostgres
-from yoyaku.embedded.unprivileged import PlacementError, can_reach, place, postgres_account, wheel_bin_dir
+from yoyaku.embedded.unprivileged import (
+    PlacementError,
+    can_reach,
+    claim_data_folder,
+    place,
+    postgres_account,
+    wheel_bin_dir,
+)
 
 pytestmark = pytest.mark.requirement("DL-01")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another user for PostgreSQL")
@@ -76,6 +83,18 @@ def test_behind_a_closed_folder_data_and_binaries_move_and_the_folder_stays_clos
         assert place(closed_folder / "data").root == server.placement.root
     finally:
         server.destroy()
+
+
+@as_root
+def test_an_empty_folder_handed_over_becomes_passable_and_a_used_one_keeps_its_rights(scratch_folder):
+    empty, used = scratch_folder / "empty", scratch_folder / "used"
+    for folder in (empty, used):
+        folder.mkdir(mode=0o700)
+    (used / "letter").touch()
+    for folder in (empty, used):
+        claim_data_folder(folder)
+    assert stat.S_IMODE(empty.stat().st_mode) == 0o711
+    assert stat.S_IMODE(used.stat().st_mode) == 0o700
 
 
 @as_root

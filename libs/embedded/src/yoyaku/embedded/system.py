@@ -43,6 +43,7 @@ from yoyaku.embedded.processes import (
 )
 from yoyaku.embedded.secrets import SecretsFolder
 from yoyaku.embedded.supervisor import Notice, ProcessSpec, SupervisionError, Supervisor
+from yoyaku.embedded.unprivileged import claim_data_folder
 from yoyaku.messaging.permissions import render_accounts
 from yoyaku.messaging.topology import BUS_USERS
 
@@ -398,6 +399,7 @@ async def start_system(
         overrides=overrides or {},
         write_log_files=outputs is not None,
     )
+    claim_data_folder(data_dir)
     with DataLock(data_dir).take(chosen.gateway_port) as lock:
         system = System(chosen, outputs or LogFiles(data_dir / "logs"), notice)
         on_created(system)

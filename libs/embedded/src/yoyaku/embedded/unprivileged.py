@@ -65,7 +65,7 @@ def place(data_dir: Path) -> Placement:
 
     Once chosen, a place outside `data_dir` is kept in a file there, so that the next start finds the same data.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    claim_data_folder(data_dir)
     account = postgres_account()
     if account is None:
         root = data_dir / "postgres"
@@ -73,6 +73,17 @@ def place(data_dir: Path) -> Placement:
         return Placement(None, wheel_bin_dir(), root, moved=False)
     root = _reachable_root(data_dir, account)
     return Placement(account, _reachable_bin_dir(account), root, moved=root.parent != data_dir)
+
+
+def claim_data_folder(data_dir: Path) -> None:
+    """Make the data folder; an empty one of ours becomes passable (not readable), so that PostgreSQL's user gets in.
+
+    A folder that holds anything already keeps its rights: it may be somebody's home.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    ours = data_dir.stat().st_uid == os.geteuid()
+    if os.geteuid() == 0 and ours and not any(data_dir.iterdir()):
+        data_dir.chmod(data_dir.stat().st_mode & 0o777 | 0o011)
 
 
 def can_reach(account: Account, path: Path, right: str) -> bool:
