@@ -1,6 +1,6 @@
 """The addresses that are refused for now, as one process knows them.
 
-Invariant: a block ends by this process's own clock, whether or not anybody says so; it is never longer than it was told.
+Invariant: a block ends by this process's own clock, whether or not anybody says so, and never later than was told.
 """
 
 from dataclasses import dataclass

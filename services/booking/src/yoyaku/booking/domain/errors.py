@@ -24,8 +24,9 @@ BookingError
 Errors carry facts as attributes and know nothing of HTTP.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 
@@ -35,7 +36,7 @@ class Violation:
 
     field: str
     code: str
-    facts: Mapping[str, int | str] = field(default_factory=dict)
+    facts: Mapping[str, int | str] = dataclasses.field(default_factory=dict)
 
 
 class BookingError(Exception):

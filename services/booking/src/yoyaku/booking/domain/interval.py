@@ -1,6 +1,6 @@
 """Half-open intervals of time, and the grid they stand on.
 
-Invariant: `starts_at < ends_at`, both aware; the end is not part of the interval, so neighbours touch without overlapping.
+Invariant: `starts_at < ends_at`, both aware; the end is no part of it, so neighbours touch and do not overlap.
 """
 
 from dataclasses import dataclass

@@ -67,7 +67,7 @@ def _shape(starts_at: datetime, ends_at: datetime, zone: ZoneInfo) -> list[Viola
     if ends_at <= starts_at:
         broken.append(Violation("ends_at", "not-after-start"))
     elif ends_at - starts_at > MAX_DURATION:
-        broken.append(Violation("ends_at", "too-long", {"max_hours": _hours(MAX_DURATION)}))
+        broken.append(Violation("ends_at", "longer-than-allowed", {"max_hours": _hours(MAX_DURATION)}))
     return broken
 
 
@@ -94,7 +94,7 @@ def _is_guessable(password: str, user_id: str, common: Collection[str]) -> bool:
 
 
 def check_user_id(user_id: str) -> list[Violation]:
-    """Name what is wrong with a new user id: 1 to 64 ASCII letters, digits and `._@+-`, starting with the former two."""
+    """Name what is wrong with a new user id: 1 to 64 ASCII letters, digits and `._@+-`, a letter or digit first."""
     if USER_ID.fullmatch(user_id):
         return []
     return [Violation("user_id", "bad-user-id", {"max_length": 64})]

@@ -27,7 +27,7 @@ class SearchAuditLog:
     check_permission: CheckPermission
 
     async def __call__(self, caller: Caller, *, after_position: int, limit: int) -> AuditLogSearchReply:
-        """Return entries in order of position. Raises NotPermittedError, ServiceUnavailableError, ServiceRefusedError."""
+        """Return entries by position. Raises NotPermittedError, ServiceUnavailableError, ServiceRefusedError."""
         await self.check_permission(caller, Action.READ_AUDIT)
         return await self.services.search_audit_log(
             AuditLogSearchRequest(requested_by=caller.actor, after_position=after_position, limit=limit)

@@ -45,7 +45,7 @@ class CreatePerson:
         return person
 
     async def first_admin(self, user_id: str, password: str) -> Person:
-        """Return the first ADMIN, made by the operator of the machine. Raises PersonAlreadyExistsError if one exists."""
+        """Return the first ADMIN, made by the machine's operator. Raises PersonAlreadyExistsError when there is one."""
         wanted = NewPerson(user_id=user_id, display_name=user_id, role=Role.ADMIN, password=password)
         person, password_hash = await self._prepared(wanted)
         async with self.transactions.begin() as tx:

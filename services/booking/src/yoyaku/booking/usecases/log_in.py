@@ -7,7 +7,16 @@ same steps: one look-up, one hash, one transaction with one event.
 from dataclasses import dataclass
 
 from yoyaku.booking.domain.errors import SignInFailedError
-from yoyaku.booking.usecases.ports import AccessToken, Clock, Credentials, Digest, Passwords, Reads, Tokens, Transactions
+from yoyaku.booking.usecases.ports import (
+    AccessToken,
+    Clock,
+    Credentials,
+    Digest,
+    Passwords,
+    Reads,
+    Tokens,
+    Transactions,
+)
 from yoyaku.contracts.identity_v1 import LoginFailed, LoginFailureReason, LoginSucceeded
 
 

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from enum import Enum, auto
 from typing import Protocol, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.person import Person, Role
@@ -49,6 +50,8 @@ class StoredAnswer:
 
     status: int
     body: bytes
+    replayed: bool = False
+    """Whether it was given before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class ReservationEntry:
 
     reservation: Reservation
     time_zone: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The room's own clock."""
+        return ZoneInfo(self.time_zone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Argon2id at OWASP's parameters, in a few threads of low priority beside the event loop.
 
-Invariant: at most `threads` hashes run and `waiting_limit` wait at a time; a check without a stored hash costs the same.
+Invariant: at most `threads` hashes run and `waiting_limit` wait; a check without a stored hash costs the same.
 Source: OWASP Password Storage Cheat Sheet (19 MiB, two passes, one lane); RFC 9106.
 """
 
@@ -30,9 +30,7 @@ _Result = TypeVar("_Result")
 class Argon2Passwords:
     """Hashes and checks passwords; close it when done."""
 
-    def __init__(
-        self, *, threads: int, waiting_limit: int, memory_kib: int = MEMORY_KIB, passes: int = PASSES
-    ) -> None:
+    def __init__(self, *, threads: int, waiting_limit: int, memory_kib: int = MEMORY_KIB, passes: int = PASSES) -> None:
         self._hasher = PasswordHasher(
             time_cost=passes, memory_cost=memory_kib, parallelism=LANES, hash_len=32, salt_len=16, type=Type.ID
         )

@@ -86,7 +86,9 @@ class EdDsaTokens:
             "exp": issued_at + LIFETIME_SECONDS,
             "jti": str(uuid4()),
         }
-        text = jwt.encode(claims, self._private_key, algorithm=ALGORITHM, headers={"kid": self._key_id, "typ": "at+jwt"})
+        text = jwt.encode(
+            claims, self._private_key, algorithm=ALGORITHM, headers={"kid": self._key_id, "typ": "at+jwt"}
+        )
         return AccessToken(text, LIFETIME_SECONDS)
 
     def check(self, token: str) -> Principal:
@@ -127,4 +129,3 @@ class EdDsaTokens:
             )
         except (jwt.InvalidTokenError, ValueError, TypeError, KeyError) as error:
             raise NotAuthenticatedError from error
-

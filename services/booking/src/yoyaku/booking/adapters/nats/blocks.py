@@ -44,6 +44,10 @@ class BlockWatch:
         """Whether the bucket has been read."""
         return self._watch.is_loaded
 
+    async def wait_until_loaded(self) -> None:
+        """Return once the bucket has been read."""
+        await self._watch.wait_until_loaded()
+
     async def run(self) -> None:
         """Follow the bucket until cancelled; the broker must be started."""
         try:

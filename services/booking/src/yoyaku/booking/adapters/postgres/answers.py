@@ -22,7 +22,8 @@ RETURNING 1
 """
 _EXPIRE: Final = """
 DELETE FROM idempotency_key WHERE (person_id, key) IN (
-    SELECT person_id, key FROM idempotency_key WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    SELECT person_id, key FROM idempotency_key WHERE expires_at <= $1
+    ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 """
 
@@ -47,7 +48,7 @@ class PostgresAnswers:
             return None
         if row["fingerprint"] != fingerprint:
             raise KeyReusedError
-        return StoredAnswer(row["status"], row["body"])
+        return StoredAnswer(row["status"], row["body"], replayed=True)
 
     async def keep(self, person_id: UUID, key: str, fingerprint: bytes, answer: StoredAnswer, now: datetime) -> None:
         """Keep the answer until it expires. Raises RequestInProgressError when a twin has just kept one."""

@@ -130,7 +130,14 @@ async def read_day(
     midnight = datetime.combine(day, time.min, UTC)
     earliest = midnight - _WIDEST_ZONE - MAX_DURATION
     latest = midnight + timedelta(days=1) + _WIDEST_ZONE
-    arguments = [earliest, latest, day, after.starts_at if after else earliest, after.id if after else _BEFORE_ALL, limit]
+    arguments = [
+        earliest,
+        latest,
+        day,
+        after.starts_at if after else earliest,
+        after.id if after else _BEFORE_ALL,
+        limit,
+    ]
     if room_id is None:
         rows = await connection.fetch(_DAY, *arguments)
     else:

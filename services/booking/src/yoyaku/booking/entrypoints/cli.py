@@ -1,0 +1,84 @@
+"""`yoyaku booking ...` and `python -m yoyaku.booking ...`: the processes of the service, and what is done once.
+
+Invariant: light to import; what a command needs is loaded when it runs.
+"""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+ADMIN_EXISTS: Final = 3
+_SERVER: Final = "yoyaku.booking.entrypoints.http.server"
+_WORKER: Final = "yoyaku.booking.entrypoints.worker"
+_COMMANDS: Final = "yoyaku.booking.entrypoints.commands"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Rooms, reservations, people and sign-in: the gateway, its worker, and what is done once.",
+)
+
+
+def _commands() -> Any:
+    return importlib.import_module(_COMMANDS)
+
+
+@app.command()
+def gateway() -> None:
+    """Serve the REST API until SIGTERM; settings come from BOOKING_... in the environment."""
+    importlib.import_module(_SERVER).main()
+
+
+@app.command()
+def worker() -> None:
+    """Publish events, copy blocks and delete what expired until SIGTERM."""
+    importlib.import_module(_WORKER).main()
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the state this version needs, as its owner."""
+    for name in _commands().migrate_database():
+        typer.echo(f"applied {name}")
+
+
+@app.command("create-admin")
+def create_admin(
+    user_id: Annotated[str, typer.Option(help="What the ADMIN types to sign in.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make the first ADMIN and print the generated password once; exit with 3 when there is one already."""
+    commands = _commands()
+    try:
+        password = commands.create_admin(user_id)
+    except commands.AdminExistsError:
+        typer.echo("there is an ADMIN already", err=True)
+        raise typer.Exit(ADMIN_EXISTS) from None
+    if as_json:
+        typer.echo(json.dumps({"user_id": user_id, "password": password}))
+    else:
+        typer.echo(f"user id:  {user_id}\npassword: {password}\nIt is not shown again.")
+
+
+@app.command()
+def openapi(
+    write: Annotated[Path | None, typer.Option(help="Write the document to this file.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Exit with 1 when this file differs.")] = None,
+) -> None:
+    """Print the OpenAPI document, write it, or check a written one."""
+    commands = _commands()
+    if check is not None and commands.openapi_differs(check):
+        typer.echo(f"{check} differs: write it again with --write", err=True)
+        raise typer.Exit(1)
+    if write is not None:
+        commands.write_openapi(write)
+    if write is None and check is None:
+        typer.echo(commands.openapi_text(), nl=False)
+
+
+if __name__ == "__main__":
+    app()

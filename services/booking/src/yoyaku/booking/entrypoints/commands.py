@@ -1,0 +1,57 @@
+"""What the machine's operator does once: migrate, make the first ADMIN, write the API's description."""
+
+import asyncio
+import json
+import secrets
+from pathlib import Path
+from typing import Final
+
+from yoyaku.booking.domain.errors import PersonAlreadyExistsError
+from yoyaku.booking.entrypoints.http.app import make_api
+from yoyaku.booking.settings import PACKAGE, DatabaseSettings, MigrationSettings
+from yoyaku.booking.wiring import person_maker
+from yoyaku.postgres.migrate import migrate
+
+_PASSWORD_BYTES: Final = 18
+
+
+class AdminExistsError(Exception):
+    """There is an ADMIN already."""
+
+
+def migrate_database() -> list[str]:
+    """Bring the database to the state this version needs; return the names of the files applied."""
+    settings = MigrationSettings()
+    return asyncio.run(migrate(settings.owner_database, PACKAGE))
+
+
+def create_admin(user_id: str) -> str:
+    """Make the first ADMIN and return the generated password. Raises AdminExistsError."""
+    settings = DatabaseSettings()
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    try:
+        asyncio.run(_create_admin(settings, user_id, password))
+    except PersonAlreadyExistsError as error:
+        raise AdminExistsError from error
+    return password
+
+
+async def _create_admin(settings: DatabaseSettings, user_id: str, password: str) -> None:
+    async with person_maker(settings) as create_person:
+        await create_person.first_admin(user_id, password)
+
+
+def openapi_text() -> str:
+    """Return the OpenAPI document as it is checked in."""
+    return json.dumps(make_api().openapi(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+
+
+def write_openapi(path: Path) -> None:
+    """Write the OpenAPI document."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(openapi_text(), encoding="utf-8")
+
+
+def openapi_differs(path: Path) -> bool:
+    """Say whether the file is not the OpenAPI document of this code."""
+    return not path.is_file() or path.read_text(encoding="utf-8") != openapi_text()

@@ -1,0 +1,113 @@
+"""The gateway as an ASGI application.
+
+Invariant: every answer that is no success is a problem, whoever refused: a route, the framework, or the edge.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from yoyaku.booking.domain.blocklist import Blocklist
+from yoyaku.booking.domain.errors import BookingError
+from yoyaku.booking.entrypoints.http import audit, auth, backups, docs, health, reservations, rooms, users
+from yoyaku.booking.entrypoints.http.bodies import violations_of
+from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies
+from yoyaku.booking.entrypoints.http.metrics import create_series
+from yoyaku.booking.entrypoints.http.middleware import Edge
+from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
+from yoyaku.booking.entrypoints.http.schemas import ProblemOutput
+from yoyaku.booking.usecases.ports import Clock
+from yoyaku.booking.wiring import VERSION, Gateway, utc_now
+from yoyaku.postgres.errors import PostgresError
+
+_DESCRIPTION: Final = """Books meeting rooms. Errors are `application/problem+json` (RFC 9457) with a stable `code`, in
+English or Japanese by `Accept-Language`; every answer carries `X-Trace-Id`."""
+_ROUTERS: Final = (auth, users, rooms, reservations, audit, backups, health, docs)
+
+
+def make_app(running: Callable[[], AbstractAsyncContextManager[Gateway]], *, now: Clock = utc_now) -> ASGIApp:
+    """Return the application; `running` opens what it needs when the server starts it."""
+    api = make_api()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running() as gateway:
+            app.state.gateway = gateway
+            create_series()
+            yield
+
+    api.router.lifespan_context = lifespan
+
+    def blocklist() -> Blocklist:
+        gateway: Gateway = api.state.gateway
+        return gateway.blocklist
+
+    return Edge(api, blocklist=blocklist, now=now)
+
+
+def make_api() -> FastAPI:
+    """Return the routes with their description, not connected to anything."""
+    api = FastAPI(
+        title="Yoyaku",
+        version=VERSION,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=docs.OPENAPI_PATH,
+        redirect_slashes=False,
+    )
+    for module in _ROUTERS:
+        api.include_router(module.router)
+    api.add_exception_handler(Exception, _on_unexpected)
+    for kind in (Problem, BookingError, PostgresError, RequestValidationError, HTTPException):
+        api.add_exception_handler(kind, _on_expected)
+    api.openapi = lambda: _document(api)  # type: ignore[method-assign]
+    return api
+
+
+async def _on_expected(request: Request, error: Exception) -> Response:
+    problem = _translated(error)
+    if problem is None:
+        raise error
+    return problem.render(request.headers.get("accept-language"))
+
+
+async def _on_unexpected(request: Request, error: Exception) -> Response:
+    """Answer; the framework raises the error again afterwards, and the edge logs it."""
+    problem = problem_of(error) or unexpected()
+    return problem.render(request.headers.get("accept-language"))
+
+
+def _translated(error: Exception) -> Problem | None:
+    if isinstance(error, RequestValidationError):
+        prefixes = ("query", "path", "header", "body")
+        return Problem(422, "invalid-request", violations=violations_of(list(error.errors()), prefixes=prefixes))
+    if isinstance(error, HTTPException):
+        codes = {404: "not-found", 405: "method-not-allowed"}
+        code = codes.get(error.status_code)
+        return Problem(error.status_code, code, headers=error.headers) if code else None
+    return problem_of(error)
+
+
+def _document(api: FastAPI) -> dict[str, Any]:
+    if api.openapi_schema is None:
+        document = FastAPI.openapi(api)
+        models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in bodies.values()]
+        models.append((ProblemOutput, "serialization"))
+        _, definitions = models_json_schema(models, ref_template=REF_TEMPLATE)
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update(definitions["$defs"])
+        components["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+        for name in ("HTTPValidationError", "ValidationError"):
+            components["schemas"].pop(name, None)
+        api.openapi_schema = document
+    return api.openapi_schema

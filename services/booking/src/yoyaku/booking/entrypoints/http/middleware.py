@@ -1,0 +1,189 @@
+"""The one layer around every request: trace, address, block, limits, headers, and the last resort.
+
+Plain ASGI and one object, because each layer is paid for by every booking. Invariant: every response carries the trace
+id and the headers of GW-03; no exception leaves this layer.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final
+
+from loguru import logger
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from yoyaku.booking.domain.blocklist import Blocklist, normal_address
+from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
+from yoyaku.observability.metrics import meter
+from yoyaku.observability.tracing import context_from, tracer
+
+TRACE_ID_HEADER: Final = b"x-trace-id"
+ADDRESS_KEY: Final = "yoyaku.client_address"
+HEADER_LIMIT_BYTES: Final = 16 * 1024
+TARGET_LIMIT_BYTES: Final = 8 * 1024
+UNKNOWN_ADDRESS: Final = "unknown"
+
+_HEALTH: Final = "/health/"
+_API_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_STANDARD: Final[tuple[tuple[bytes, bytes], ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"permissions-policy",
+        b"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-embedder-policy", b"require-corp"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_DEFAULTS: Final[tuple[tuple[bytes, bytes], ...]] = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", _API_POLICY),
+)
+"""Sent unless the response says otherwise."""
+_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
+
+_TRACER: Final = tracer("yoyaku.booking.http")
+_METER: Final = meter("yoyaku.booking.http")
+
+
+class Edge:
+    """Wraps the application."""
+
+    def __init__(self, app: ASGIApp, *, blocklist: Callable[[], Blocklist], now: Callable[[], datetime]) -> None:
+        self._app = app
+        self._blocklist = blocklist
+        self._now = now
+        self._duration = _METER.create_histogram(
+            "http.server.request.duration",
+            unit="s",
+            description="Time from the request's headers to the end of the answer",
+        )
+        self._active = _METER.create_up_down_counter(
+            "http.server.active_requests", unit="{request}", description="Requests being answered"
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; other kinds of scope pass through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        client = scope.get("client")
+        scope[ADDRESS_KEY] = normal_address(client[0]) if client and client[0] else UNKNOWN_ADDRESS
+        if scope["path"].startswith(_HEALTH):
+            await _Exchange(scope, send, secrets.token_hex(16)).run(self._app, receive, None)
+            return
+        await self._traced(scope, receive, send)
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        span = _TRACER.start_span(
+            method,
+            context=context_from(_header(scope["headers"], b"traceparent")),
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": method, "url.path": scope["path"], "url.scheme": scope["scheme"]},
+        )
+        exchange = _Exchange(scope, send, format(span.get_span_context().trace_id, "032x"))
+        self._active.add(1)
+        try:
+            with trace.use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
+                await exchange.run(self._app, receive, self._refusal(scope))
+        finally:
+            self._active.add(-1)
+            self._finish(scope, span, exchange, method, time.perf_counter() - started)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        """Judge what can be judged before anything is read."""
+        until = self._blocklist().blocked_until(scope[ADDRESS_KEY], self._now())
+        if until is not None:
+            seconds = max(1, int((until - self._now()).total_seconds()) + 1)
+            return Problem(403, "address-blocked", headers={"Retry-After": str(seconds)})
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_LIMIT_BYTES:
+            return Problem(
+                431, "headers-too-large", facts={"limit_bytes": HEADER_LIMIT_BYTES}, headers={"Connection": "close"}
+            )
+        if len(scope["path"]) + len(scope["query_string"]) > TARGET_LIMIT_BYTES:
+            return Problem(414, "address-too-long", facts={"limit_bytes": TARGET_LIMIT_BYTES})
+        return None
+
+    def _finish(self, scope: Scope, span: Span, exchange: "_Exchange", method: str, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path_format", None) or "unmatched"
+        status = exchange.status or 499
+        attributes: dict[str, Any] = {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+        }
+        self._duration.record(seconds, attributes)
+        if span.is_recording():
+            span.update_name(f"{method} {route}")
+            span.set_attributes(attributes)
+            span.set_attribute("client.address", scope[ADDRESS_KEY])
+            if status >= 500:
+                span.set_attribute("error.type", str(status))
+                span.set_status(Status(StatusCode.ERROR))
+        span.end()
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, scope: Scope, send: Send, trace_id: str) -> None:
+        self._scope = scope
+        self._send = send
+        self._trace_id = trace_id
+        self.status: int | None = None
+
+    async def run(self, app: ASGIApp, receive: Receive, refusal: Problem | None) -> None:
+        """Answer, whatever happens; what goes wrong after the answer began can only be logged."""
+        if refusal is not None:
+            await self._answer(refusal, receive)
+            return
+        try:
+            await app(self._scope, receive, self.send)
+        except Exception as error:  # noqa: BLE001  the last resort
+            problem = problem_of(error)
+            if problem is None:
+                route = getattr(self._scope.get("route"), "path_format", None)
+                logger.opt(exception=error).bind(trace_id=self._trace_id, route=route).error("unexpected error")
+                problem = unexpected()
+            if self.status is None:
+                await self._answer(problem, receive)
+
+    async def _answer(self, problem: Problem, receive: Receive) -> None:
+        response = problem.render(_header(self._scope["headers"], b"accept-language"))
+        await response(self._scope, receive, self.send)
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on; the first one gets its headers."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", ()))
+            present = {name for name, _ in headers}
+            headers.extend(_STANDARD)
+            headers.extend(default for default in _DEFAULTS if default[0] not in present)
+            headers.append((TRACE_ID_HEADER, self._trace_id.encode()))
+            if self._scope["scheme"] == "https":
+                headers.append(_TRANSPORT)
+            message["headers"] = headers
+        await self._send(message)
+
+
+def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+def client_address(request: Request) -> str:
+    """Return the socket's address; forwarding headers are not believed."""
+    address: str = request.scope[ADDRESS_KEY]
+    return address

@@ -1,0 +1,23 @@
+"""Who is calling: the bearer token of a request, checked."""
+
+from starlette.requests import Request
+
+from yoyaku.booking.domain.errors import NotAuthenticatedError
+from yoyaku.booking.entrypoints.http.middleware import client_address
+from yoyaku.booking.usecases.caller import Caller
+from yoyaku.booking.wiring import Gateway
+
+
+def gateway_of(request: Request) -> Gateway:
+    """Return the wired service that answers this request."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+async def caller_of(request: Request) -> Caller:
+    """Return who calls. Raises NotAuthenticatedError when no valid access token says so."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticatedError
+    principal = gateway_of(request).tokens.check(token.strip())
+    return Caller(principal.person_id, principal.role, client_address(request))
