@@ -1,0 +1,127 @@
+"""Real processes: two side by side, kill -9, SIGTERM, migrations, and what an operator sees."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from yoyaku.postgres.migrations import read_migrations
+from yoyaku.postgres.pool import Pool
+from yoyaku.security_detector.__main__ import USAGE
+from yoyaku.testkit.databases import Database
+
+Eventually = Callable[..., Awaitable[None]]
+ADDRESSES = [f"203.0.113.{number}" for number in range(10, 20)]
+MODULE = "yoyaku.security_detector"
+
+
+def everything_blocked(attack: Any) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return {block.value for block in (await attack.blocks()).values()} == set(ADDRESSES)
+
+    return check
+
+
+async def all_told(attack: Any) -> bool:
+    return len(await attack.told()) >= 2 * len(ADDRESSES)
+
+
+@pytest.mark.requirement("SD-02", "SD-03", "EV-04")
+async def test_one_leads_and_the_other_takes_over_from_a_killed_leader(
+    start_replica: Callable[..., Any], attack: Any, pool: Pool, eventually: Eventually
+) -> None:
+    first = start_replica()
+    await eventually(first.leads)
+    second = start_replica()
+    await eventually(second.stands_by)
+    for address in ADDRESSES:
+        await attack.fail(3, address=address)
+    first.kill()
+    for address in ADDRESSES:
+        await attack.fail(2, address=address)
+    await eventually(second.leads)
+    await eventually(everything_blocked(attack))
+    await attack.replay()
+    await eventually(attack.is_handled)
+    await eventually(lambda: all_told(attack))
+    assert await pool.fetchval("SELECT count(*) FROM incident") == len(ADDRESSES)
+    assert len(await attack.told()) == 2 * len(ADDRESSES)
+
+
+@pytest.mark.requirement("SD-02", "SD-03")
+async def test_a_leader_that_was_frozen_commits_nothing_twice(
+    start_replica: Callable[..., Any], attack: Any, pool: Pool, eventually: Eventually
+) -> None:
+    first = start_replica()
+    await eventually(first.leads)
+    second = start_replica()
+    await eventually(second.stands_by)
+    await attack.fail(4, address=ADDRESSES[0])
+    await eventually(attack.is_handled)
+    first.process.send_signal(signal.SIGSTOP)
+    for address in ADDRESSES:
+        await attack.fail(5, address=address)
+    await eventually(second.leads)
+    first.process.send_signal(signal.SIGCONT)
+    await eventually(everything_blocked(attack))
+    await eventually(lambda: all_told(attack))
+    await eventually(attack.is_handled)
+    await eventually(first.stands_by)
+    assert await pool.fetchval("SELECT count(*) FROM incident") == len(ADDRESSES)
+    assert len(await attack.told()) == 2 * len(ADDRESSES)
+
+
+@pytest.mark.requirement("GW-07", "SD-04")
+async def test_sigterm_ends_it_well_and_operators_see_the_blocks(
+    start_replica: Callable[..., Any], detector_environment: dict[str, str], attack: Any, eventually: Eventually
+) -> None:
+    replica = start_replica()
+    await eventually(replica.leads)
+    await attack.fail(5)
+    await eventually(attack.is_blocked)
+    replica.process.send_signal(signal.SIGTERM)
+    assert replica.process.wait(20) == 0
+    command = [sys.executable, "-m", "yoyaku.security_detector.entrypoints.list_blocks"]
+    shown = subprocess.run([*command, "--json"], env=detector_environment, capture_output=True, timeout=60, check=True)
+    (block,) = json.loads(shown.stdout)
+    (pushed,) = (await attack.blocks()).values()
+    assert block["value"] == "203.0.113.9"
+    assert block["block_id"] == pushed.block_id
+    drawn = subprocess.run(command, env=detector_environment, capture_output=True, timeout=60, check=True)
+    assert b"1 blocks in force" in drawn.stdout
+    missing = subprocess.run(command, env={}, capture_output=True, timeout=60, check=False)
+    assert missing.returncode == 2
+    assert b"SECURITY_DETECTOR_DATABASE__HOST" in missing.stderr
+
+
+@pytest.mark.requirement("DL-01")
+async def test_migrate_brings_an_empty_database_to_head(
+    database_factory: Any, detector_environment: dict[str, str]
+) -> None:
+    empty: Database = await database_factory.create()
+    environment = detector_environment | {
+        "SECURITY_DETECTOR_OWNER_DATABASE__HOST": empty.owner.host,
+        "SECURITY_DETECTOR_OWNER_DATABASE__PORT": str(empty.owner.port),
+        "SECURITY_DETECTOR_OWNER_DATABASE__DATABASE": empty.owner.database,
+        "SECURITY_DETECTOR_OWNER_DATABASE__USER": empty.owner.user,
+        "SECURITY_DETECTOR_OWNER_DATABASE__PASSWORD_FILE": detector_environment["SECURITY_DETECTOR_DATABASE__PASSWORD_FILE"],
+    }  # fmt: skip
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", MODULE, "migrate"], env=environment, capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        for file in read_migrations(MODULE):
+            assert file.file_name in done.stderr.decode()
+    finally:
+        await database_factory.drop(empty)
+
+
+def test_an_unknown_word_shows_the_usage() -> None:
+    done = subprocess.run([sys.executable, "-m", MODULE, "attack"], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert USAGE in done.stderr.decode()
