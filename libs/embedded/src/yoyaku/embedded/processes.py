@@ -4,7 +4,7 @@ Invariant: a service is told paths of its own secrets only; no secret is in an e
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,7 +100,9 @@ class Surroundings:
         return f"http://{self.gateway_host}:{self.gateway_port}/health/ready"
 
 
-def specs_of_services(around: Surroundings, secrets: SecretsFolder, depends_on: tuple[str, ...]) -> list[ProcessSpec]:
+def specs_of_services(
+    services: Sequence[ServiceProcess], around: Surroundings, secrets: SecretsFolder, depends_on: tuple[str, ...]
+) -> list[ProcessSpec]:
     """Return the services as the supervisor takes them."""
     return [
         ProcessSpec(
@@ -111,7 +113,7 @@ def specs_of_services(around: Surroundings, secrets: SecretsFolder, depends_on: 
             ready_url=around.ready_url(process),
             drain_stage=process.drain_stage,
         )
-        for process in SERVICE_PROCESSES
+        for process in services
     ]
 
 

@@ -37,6 +37,7 @@ from yoyaku.embedded.processes import (
     POSTGRES,
     SERVICE_PROCESSES,
     TELEMETRY_STORE,
+    ServiceProcess,
     Surroundings,
     environment_of,
     specs_of_services,
@@ -79,6 +80,12 @@ class SystemOptions:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     overrides: Mapping[str, str] = field(default_factory=dict)
     write_log_files: bool = True
+    services: tuple[ServiceProcess, ...] = SERVICE_PROCESSES
+
+    @property
+    def has_gateway(self) -> bool:
+        """Whether the gateway is among the services, so that there are people and a first administrator."""
+        return any(process.name == GATEWAY for process in self.services)
 
 
 class Outputs(Protocol):
@@ -157,7 +164,7 @@ class System:
 
     def environment_of(self, name: str) -> dict[str, str]:
         """Return the environment of a service process, to run a second one or a command beside it."""
-        process = next(process for process in SERVICE_PROCESSES if process.name == name)
+        process = next(process for process in self._options.services if process.name == name)
         return environment_of(process, self.around, self.secrets)
 
     async def start(self) -> None:
@@ -173,7 +180,7 @@ class System:
         await self.supervisor.start([*store, self._postgres_spec(), self._nats_spec()])
         await self._bootstrap()
         depends_on = tuple(self.supervisor.processes)
-        services = specs_of_services(self.around, self.secrets, depends_on)
+        services = specs_of_services(self._options.services, self.around, self.secrets, depends_on)
         admin = asyncio.create_task(self._make_admin())
         try:
             await self.supervisor.start(services)
@@ -256,7 +263,7 @@ class System:
             gateway_port=gateway_port,
             health_ports={
                 process.name: self.ports.port_for(f"{process.name}-health")
-                for process in SERVICE_PROCESSES
+                for process in self._options.services
                 if process.has_health_port
             },
             otlp_endpoint=otlp_endpoint,
@@ -311,7 +318,7 @@ class System:
 
     async def _make_admin(self) -> AdminCredentials | None:
         made = self.data_dir / _ADMIN_MADE
-        if made.exists():
+        if made.exists() or not self._options.has_gateway:
             return None
         command = ["-m", "yoyaku.booking", "create-admin", "--user-id", ADMIN_USER_ID, "--json"]
         code, out, err = await self._run(command, self.environment_of(GATEWAY))
