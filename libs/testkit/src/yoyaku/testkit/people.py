@@ -1,0 +1,112 @@
+"""People and programs that use a whole running system over HTTP, for tests of real processes.
+
+Waiting is asking again until a condition holds, with a deadline; nothing here sleeps for a race.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import asyncpg
+import httpx
+
+from yoyaku.embedded.postgres_server import SUPERUSER
+from yoyaku.embedded.system import System
+
+Seen = TypeVar("Seen")
+PASSWORD = "correct horse battery staple 9"
+PATIENCE_SECONDS = 60.0
+
+
+async def eventually(
+    probe: Callable[[], Awaitable[Seen]], until: Callable[[Seen], bool], within_seconds: float = PATIENCE_SECONDS
+) -> Seen:
+    """Ask until the condition holds; fails with what was seen last."""
+    deadline = time.monotonic() + within_seconds
+    while True:
+        seen = await probe()
+        if until(seen):
+            return seen
+        assert time.monotonic() < deadline, f"not within {within_seconds} s; last seen: {seen!r}"
+        await asyncio.sleep(0.1)
+
+
+@dataclass
+class People:
+    """Clients of one system: an administrator, and others as they are made."""
+
+    system: System
+    http: httpx.AsyncClient
+    admin_password: str
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    async def sign_in(self, user_id: str, password: str = PASSWORD) -> dict[str, str]:
+        """Return the header that names a person, who signs in the first time."""
+        if user_id not in self.tokens:
+            answer = await self.http.post("/api/v1/auth/login", json={"user_id": user_id, "password": password})
+            assert answer.status_code == 200, answer.text
+            self.tokens[user_id] = answer.json()["access_token"]
+        return {"Authorization": f"Bearer {self.tokens[user_id]}"}
+
+    async def admin(self) -> dict[str, str]:
+        """Return the header that names the administrator."""
+        return await self.sign_in("admin", self.admin_password)
+
+    async def person(self, user_id: str) -> dict[str, str]:
+        """Make a USER and sign them in."""
+        if user_id not in self.tokens:
+            wish = {"user_id": user_id, "display_name": user_id.title(), "role": "USER", "password": PASSWORD}
+            made = await self.http.post("/api/v1/users", json=wish, headers=await self.admin())
+            assert made.status_code == 201, made.text
+        return await self.sign_in(user_id)
+
+    async def room(self, name: str | None = None) -> int:
+        """Make a room without buffers and return its id."""
+        wish = {"name": name or f"room {uuid4()}", "site": "Kyoto", "capacity": 8, "time_zone": "Asia/Tokyo"}
+        made = await self.http.post("/api/v1/rooms", json=wish, headers=await self.admin())
+        assert made.status_code == 201, made.text
+        return int(made.json()["id"])
+
+    def wish(self, room_id: int, slot: int) -> dict[str, object]:
+        """Return a wish for the n-th half hour from the day after tomorrow."""
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        starts_at = midnight + timedelta(days=2, minutes=30 * slot)
+        ends_at = starts_at + timedelta(minutes=30)
+        return {
+            "room_id": room_id,
+            "starts_at": starts_at.isoformat(),
+            "ends_at": ends_at.isoformat(),
+            "title": f"slot {slot}",
+        }
+
+    async def audit_entries(self, after: int = -1) -> list[dict[str, Any]]:
+        """Read the audit log from a position to its end, page by page, through the gateway."""
+        entries: list[dict[str, Any]] = []
+        while True:
+            query = {"after": after, "limit": 500}
+            page = await self.http.get("/api/v1/audit/entries", params=query, headers=await self.admin())
+            assert page.status_code == 200, page.text
+            items = page.json()["items"]
+            if not items:
+                return entries
+            entries += items
+            after = items[-1]["position"]
+
+    async def fetch(self, database: str, query: str, *arguments: object) -> list[asyncpg.Record]:
+        """Ask a database as its superuser."""
+        system = self.system
+        connection = await asyncpg.connect(
+            host=system.postgres.host,
+            port=system.postgres.port,
+            user=SUPERUSER,
+            database=database,
+            password=system.secrets.password(SUPERUSER).get_secret_value(),
+        )
+        try:
+            return list(await connection.fetch(query, *arguments))
+        finally:
+            await connection.close()
