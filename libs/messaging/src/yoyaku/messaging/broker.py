@@ -34,6 +34,9 @@ from yoyaku.messaging.topology import inbox_prefix
 BUS_ERRORS: Final = "yoyaku.bus.errors"
 """Errors of the connection to the bus, by `kind`: denied, slow_consumer, connection."""
 
+COMPLAINT_SECONDS: Final = 30.0
+"""How often the same error of the connection is logged while the client goes on trying."""
+
 _DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
 _REMEMBERED_DENIALS: Final = 256
 _errors = metrics.get_meter(SCOPE).create_counter(BUS_ERRORS, unit="{error}", description="Errors of the connection")
@@ -87,6 +90,7 @@ class ServiceBroker(NatsBroker):
         self._listeners: list[Callable[[], None]] = []
         self._before_stop: list[Callable[[], Awaitable[None]]] = []
         self._denied: dict[str, float] = {}
+        self._complained = ("", 0.0)
         super().__init__(
             settings.servers,
             name=service,
@@ -146,10 +150,10 @@ class ServiceBroker(NatsBroker):
 
     def was_denied(self, subject: str, since: float) -> bool:
         """Tell whether the server has refused `subject` to us since that `time.monotonic()`."""
-        return self._denied.get(subject, float("-inf")) >= since
+        return self._denied.get(subject.lower(), float("-inf")) >= since
 
     async def _on_error(self, error: Exception) -> None:
-        if self._connection is None and isinstance(error, AuthorizationError):
+        if self._connection is None and _is_refusal(error):
             raise BusAccessDeniedError(f"the bus refused the identity of {self.service}") from error
         if denied := _DENIED.search(str(error)):
             self._remember_denial(denied.group(1).lower(), denied.group(2))
@@ -158,14 +162,23 @@ class ServiceBroker(NatsBroker):
             logger.bind(service=self.service, subject=error.subject).error("bus messages dropped by a slow consumer")
         else:
             _errors.add(1, {"kind": "connection"})
-            bound = logger.bind(service=self.service, error=type(error).__name__, detail=str(error))
-            bound.warning("bus connection error")
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        """Log an error of the connection: a new kind at once, the same kind again only now and then."""
+        kind, now = f"{type(error).__name__}: {error}", time.monotonic()
+        if kind == self._complained[0] and now - self._complained[1] < COMPLAINT_SECONDS:
+            return
+        self._complained = (kind, now)
+        bound = logger.bind(service=self.service, error=type(error).__name__, detail=str(error))
+        bound.warning("bus connection error")
 
     def _remember_denial(self, operation: str, subject: str) -> None:
+        """Keep, count and log a refusal; the client gives the subject in lower case."""
         _errors.add(1, {"kind": "denied"})
         while len(self._denied) >= _REMEMBERED_DENIALS:
             del self._denied[next(iter(self._denied))]
-        self._denied[subject] = time.monotonic()
+        self._denied[subject.lower()] = time.monotonic()
         bound = logger.bind(service=self.service, operation=operation, subject=subject)
         bound.error("bus refused an operation")
 
@@ -174,6 +187,7 @@ class ServiceBroker(NatsBroker):
             logger.bind(service=self.service).warning("bus connection lost")
 
     async def _on_reconnected(self) -> None:
+        self._complained = ("", 0.0)
         logger.bind(service=self.service).info("bus connection back")
         for listener in tuple(self._listeners):
             listener()
@@ -182,6 +196,10 @@ class ServiceBroker(NatsBroker):
         if not self._stopping and self._connection is not None:
             self.closed_for_good = True
             logger.bind(service=self.service).critical("bus connection closed for good")
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, AuthorizationError) or "authorization violation" in str(error).lower()
 
 
 def _remove(listeners: list[Any], listener: object) -> None:
