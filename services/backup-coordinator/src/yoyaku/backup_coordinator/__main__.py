@@ -1,0 +1,49 @@
+"""Runs the backup coordinator: `python -m yoyaku.backup_coordinator`, or `... migrate` for its database."""
+
+import asyncio
+import runpy
+import signal
+import sys
+from importlib.metadata import version
+from typing import Final
+
+import uvloop
+
+from yoyaku.backup_coordinator.settings import BackupCoordinatorSettings
+from yoyaku.backup_coordinator.wiring import SERVICE, run
+from yoyaku.observability.setup import observed
+
+MIGRATE: Final = "yoyaku.backup_coordinator.entrypoints.migrate"
+USAGE: Final = "usage: python -m yoyaku.backup_coordinator [migrate]"
+
+
+async def _until_told_to_stop(settings: BackupCoordinatorSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run(settings, stop)
+
+
+def serve() -> None:
+    """Run the service until SIGTERM or SIGINT."""
+    settings = BackupCoordinatorSettings()
+    with (
+        observed(SERVICE, version=version("yoyaku-backup-coordinator"), settings=settings.observability),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(_until_told_to_stop(settings))
+
+
+def main(arguments: list[str]) -> None:
+    """Do what the arguments say."""
+    if not arguments:
+        serve()
+    elif arguments == ["migrate"]:
+        runpy.run_module(MIGRATE, run_name="__main__")
+    else:
+        sys.exit(USAGE)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""The world outside, named by technology."""

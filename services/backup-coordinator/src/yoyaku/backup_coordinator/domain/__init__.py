@@ -1,0 +1,1 @@
+"""What the backup coordinator decides, with no I/O."""

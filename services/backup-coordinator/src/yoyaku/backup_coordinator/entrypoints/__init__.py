@@ -1,0 +1,1 @@
+"""Where work comes in: the clock, questions, commands."""

@@ -1,0 +1,1 @@
+"""What the backup coordinator does, one verb a module."""
