@@ -88,7 +88,8 @@ GRANT SELECT, INSERT ON room TO {service_role};
 GRANT UPDATE (version) ON room TO {service_role};
 GRANT SELECT, INSERT ON reservation TO {service_role};
 GRANT UPDATE (status, version, cancelled_at, cancelled_by, cancel_reason, cancel_comment) ON reservation TO {service_role};
-GRANT SELECT, INSERT, DELETE ON idempotency_key TO {service_role};
+-- Locking expired rows to delete them (FOR UPDATE SKIP LOCKED) needs the right to update a column.
+GRANT SELECT, INSERT, DELETE, UPDATE (expires_at) ON idempotency_key TO {service_role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON block_copy TO {service_role};
 
 -- include: yoyaku.messaging:sql/outbox.sql
