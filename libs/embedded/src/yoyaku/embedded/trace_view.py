@@ -22,6 +22,9 @@ MIN_PLAIN_WIDTH = 100
 _PALETTE = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "bright_green", "bright_magenta")
 _SHOWN_ATTRIBUTES = 3
 _TIME_WIDTH = 8
+_GAPS = 4
+_SHORTEST_BAR, _LONGEST_BAR = 10, 40
+_SHORTEST_LABEL = 20
 _SEVERITY_STYLES = {"WARNING": "yellow", "WARN": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 
 
@@ -110,10 +113,13 @@ class TraceView:
         return text
 
     def _lines(self, glyphs: Glyphs, width: int) -> Iterator[Text]:
-        bar_width = max(10, min(30, width // 7))
+        rows = list(self._rows(glyphs))
         service_width = min(20, max((len(service) for service in self._trace.services), default=0))
-        label_width = max(20, width - bar_width - service_width - 2 * _TIME_WIDTH - 4)
-        for row in self._rows(glyphs):
+        spare = width - service_width - 2 * _TIME_WIDTH - _GAPS
+        wanted = max((row.label.cell_len for row in rows if row.span is not None), default=0)
+        bar_width = max(_SHORTEST_BAR, min(_LONGEST_BAR, spare - wanted))
+        label_width = max(_SHORTEST_LABEL, spare - bar_width)
+        for row in rows:
             if row.span is None:
                 row.label.truncate(width, overflow="ellipsis")
                 yield row.label
