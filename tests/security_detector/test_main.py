@@ -9,14 +9,19 @@ from typing import Any
 
 import pytest
 
-from yoyaku.postgres.migrations import read_migrations
-from yoyaku.postgres.pool import Pool
+from yoyaku.postgres.migrations import check_head
+from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.security_detector.__main__ import USAGE
 from yoyaku.testkit.databases import Database
 
 Eventually = Callable[..., Awaitable[None]]
 ADDRESSES = [f"203.0.113.{number}" for number in range(10, 20)]
 MODULE = "yoyaku.security_detector"
+
+
+def executed(module: str, *arguments: str, env: dict[str, str]) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, env=env, capture_output=True, timeout=60, check=False)
 
 
 def everything_blocked(attack: Any) -> Callable[[], Awaitable[bool]]:
@@ -85,17 +90,18 @@ async def test_sigterm_ends_it_well_and_operators_see_the_blocks(
     await eventually(attack.is_blocked)
     replica.process.send_signal(signal.SIGTERM)
     assert replica.process.wait(20) == 0
-    command = [sys.executable, "-m", "yoyaku.security_detector.entrypoints.list_blocks"]
-    shown = subprocess.run([*command, "--json"], env=detector_environment, capture_output=True, timeout=60, check=True)
-    (block,) = json.loads(shown.stdout)
+    module = f"{MODULE}.entrypoints.list_blocks"
+    (block,) = json.loads(executed(module, "--json", env=detector_environment).stdout)
     (pushed,) = (await attack.blocks()).values()
     assert block["value"] == "203.0.113.9"
     assert block["block_id"] == pushed.block_id
-    drawn = subprocess.run(command, env=detector_environment, capture_output=True, timeout=60, check=True)
-    assert b"1 blocks in force" in drawn.stdout
-    missing = subprocess.run(command, env={}, capture_output=True, timeout=60, check=False)
-    assert missing.returncode == 2
-    assert b"SECURITY_DETECTOR_DATABASE__HOST" in missing.stderr
+    assert b"1 blocks in force" in executed(module, env=detector_environment).stdout
+    unset = executed(module, env={})
+    assert unset.returncode == 2
+    assert b"SECURITY_DETECTOR_DATABASE__HOST" in unset.stderr
+    away = executed(module, env=detector_environment | {"SECURITY_DETECTOR_DATABASE__PORT": "1"})
+    assert away.returncode == 1
+    assert b"cannot be read" in away.stderr
 
 
 @pytest.mark.requirement("DL-01")
@@ -103,25 +109,24 @@ async def test_migrate_brings_an_empty_database_to_head(
     database_factory: Any, detector_environment: dict[str, str]
 ) -> None:
     empty: Database = await database_factory.create()
-    environment = detector_environment | {
-        "SECURITY_DETECTOR_OWNER_DATABASE__HOST": empty.owner.host,
-        "SECURITY_DETECTOR_OWNER_DATABASE__PORT": str(empty.owner.port),
-        "SECURITY_DETECTOR_OWNER_DATABASE__DATABASE": empty.owner.database,
-        "SECURITY_DETECTOR_OWNER_DATABASE__USER": empty.owner.user,
-        "SECURITY_DETECTOR_OWNER_DATABASE__PASSWORD_FILE": detector_environment["SECURITY_DETECTOR_DATABASE__PASSWORD_FILE"],
-    }  # fmt: skip
+    owner = {
+        "HOST": empty.owner.host,
+        "PORT": str(empty.owner.port),
+        "DATABASE": empty.owner.database,
+        "USER": empty.owner.user,
+        "PASSWORD_FILE": detector_environment["SECURITY_DETECTOR_DATABASE__PASSWORD_FILE"],
+    }
+    environment = {f"SECURITY_DETECTOR_OWNER_DATABASE__{name}": value for name, value in owner.items()}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", MODULE, "migrate"], env=environment, capture_output=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        for file in read_migrations(MODULE):
-            assert file.file_name in done.stderr.decode()
+        async with connected_pool(empty.owner, application_name="test") as pool:
+            assert executed(MODULE, "migrate", env=environment).returncode == 0
+            await check_head(pool, MODULE)
+            assert await pool.fetchval("SELECT count(*) FROM block") == 0
     finally:
         await database_factory.drop(empty)
 
 
 def test_an_unknown_word_shows_the_usage() -> None:
-    done = subprocess.run([sys.executable, "-m", MODULE, "attack"], capture_output=True, timeout=60, check=False)
+    done = executed(MODULE, "attack", env={})
     assert done.returncode == 1
     assert USAGE in done.stderr.decode()
