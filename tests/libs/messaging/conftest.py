@@ -246,7 +246,23 @@ async def start_program() -> AsyncIterator[Callable[..., Awaitable[Program]]]:
         yield start
 
 
-def database_arguments(settings: PostgresSettings) -> dict[str, object]:
-    """The settings as JSON, the password of the test run included."""
-    password = settings.read_password()
-    return {**settings.model_dump(mode="json", exclude={"password", "password_file"}), "password": password}
+@pytest.fixture
+def program_arguments(state: StateDatabase) -> Callable[..., dict[str, object]]:
+    """`program_arguments(more=...)` is what a program needs to reach the database, and more."""
+
+    def arguments(**more: object) -> dict[str, object]:
+        settings = state.settings
+        plain = settings.model_dump(mode="json", exclude={"password", "password_file"})
+        return {"database": {**plain, "password": settings.read_password()}, **more}
+
+    return arguments
+
+
+@pytest.fixture
+def relay_program() -> Path:
+    return Path(__file__).parent / "relay_process.py"
+
+
+@pytest.fixture
+def leader_program() -> Path:
+    return Path(__file__).parent / "leader_process.py"

@@ -107,7 +107,7 @@ async def test_a_rollback_gives_its_numbers_back_and_wakes_nobody(state) -> None
 
 @pytest.mark.requirement("EV-03")
 async def test_50_writers_leave_no_gap_and_number_in_commit_order(state, outbox) -> None:
-    """2,000 transactions over a few aggregates, a third rolled back, before numbering or at the commit; the order is checked against the commits seen."""
+    """2,000 transactions over a few aggregates, a third of them rolled back before numbering or refused at commit."""
     await state.as_owner(FAILS_AT_COMMIT)
     committed: dict[str, list[str]] = {}
     chance = random.Random(20261123)
@@ -136,7 +136,8 @@ async def test_50_writers_leave_no_gap_and_number_in_commit_order(state, outbox)
     await asyncio.gather(*(write(task) for task in range(50)))
 
     rows = await state.pool.fetch(
-        "SELECT shard, number, event_id::text AS id, headers->>'ce-subject' AS subject FROM outbox_event ORDER BY shard, number"
+        """SELECT shard, number, event_id::text AS id, headers->>'ce-subject' AS subject
+           FROM outbox_event ORDER BY shard, number"""
     )
     assert len(rows) == sum(len(ids) for ids in committed.values()) > 1000
     of_shard: dict[int, list[int]] = {}

@@ -211,11 +211,7 @@ def _ended_by_loss(work: "asyncio.Future[None]") -> bool:
     error = None if work.cancelled() else work.exception()
     if error is None:
         return False
-    rest = error.subgroup(_is_other) if isinstance(error, BaseExceptionGroup) else error
+    rest = error.split(LeadershipLostError)[1] if isinstance(error, BaseExceptionGroup) else error
     if rest is None or isinstance(rest, LeadershipLostError):
         return True
     raise error
-
-
-def _is_other(error: BaseException) -> bool:
-    return not isinstance(error, LeadershipLostError)

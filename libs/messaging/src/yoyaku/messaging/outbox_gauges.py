@@ -6,7 +6,7 @@ that is too old to be true (the database is away) is not handed out at all, so t
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from loguru import logger
@@ -25,24 +25,30 @@ _latest: dict[int, tuple[float, Backlog]] = {}
 """Of each running reader: when it read, and what."""
 
 
-def _observe(read: Callable[[Backlog], float]) -> Callable[[CallbackOptions], Iterable[Observation]]:
-    def callback(_: CallbackOptions) -> Iterable[Observation]:
-        oldest_allowed = time.monotonic() - STALE_AFTER_SECONDS
-        values = [read(backlog) for read_at, backlog in tuple(_latest.values()) if read_at >= oldest_allowed]
-        return [Observation(max(values))] if values else []
+def observe_pending(_: CallbackOptions) -> Iterable[Observation]:
+    """Give the last reading of how many events wait; nothing when it is stale."""
+    return [Observation(max(backlog.pending for backlog in fresh))] if (fresh := _fresh()) else []
 
-    return callback
+
+def observe_oldest_age(_: CallbackOptions) -> Iterable[Observation]:
+    """Give the last reading of how long the oldest event waits, in seconds; nothing when it is stale."""
+    return [Observation(max(backlog.oldest_age_seconds for backlog in fresh))] if (fresh := _fresh()) else []
+
+
+def _fresh() -> list[Backlog]:
+    oldest_allowed = time.monotonic() - STALE_AFTER_SECONDS
+    return [backlog for read_at, backlog in tuple(_latest.values()) if read_at >= oldest_allowed]
 
 
 telemetry.METER.create_observable_gauge(
     telemetry.OUTBOX_PENDING,
-    [_observe(lambda backlog: backlog.pending)],
+    [observe_pending],
     unit="{event}",
     description="Events committed and not yet acknowledged by their stream",
 )
 telemetry.METER.create_observable_gauge(
     telemetry.OUTBOX_OLDEST_AGE,
-    [_observe(lambda backlog: backlog.oldest_age_seconds)],
+    [observe_oldest_age],
     unit="s",
     description="How long the oldest unpublished event has waited",
 )

@@ -41,10 +41,10 @@ SHARDS_A_CLAIM: Final = SHARDS // 2
 BUSY_EVENTS: Final = 100
 """A round that sent as many makes the second loop help."""
 
-IDLE_IN_TRANSACTION_SECONDS: Final = 15
+CLAIM_SECONDS: Final = 15.0
 """A relay that was stopped (SIGSTOP, frozen machine) loses its claims after this; well above the ack timeout."""
 
-_GUARD: Final = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS}s'"
+_GUARD: Final = "SELECT set_config('idle_in_transaction_session_timeout', $1, true)"
 
 _PENDING: Final = """
 SELECT EXISTS (SELECT FROM outbox_shard AS s JOIN outbox_cursor AS c ON c.shard = s.shard
@@ -90,12 +90,16 @@ class Relay:
         service: str,
         ack_timeout_seconds: float = ACK_TIMEOUT_SECONDS,
         poll_seconds: float = POLL_SECONDS,
+        claim_seconds: float = CLAIM_SECONDS,
     ) -> None:
+        if claim_seconds <= ack_timeout_seconds:
+            raise ValueError("claim_seconds must be above ack_timeout_seconds, or the server ends healthy rounds")
         self._pool = pool
         self._broker = broker
         self._service = service
         self._ack_timeout_seconds = ack_timeout_seconds
         self._poll_seconds = poll_seconds
+        self._claim_limit = f"{round(claim_seconds * 1000)}ms"
         self._woken = asyncio.Event()
         self._busy = asyncio.Event()
         self._pauses = ShardPauses()
@@ -177,7 +181,7 @@ class Relay:
     async def _round(self, publisher: PipelinedPublisher, first_shard: int) -> int:
         """Claim, publish, and move the cursors, in one transaction."""
         async with transaction(self._pool) as connection:
-            await connection.execute(_GUARD)
+            await connection.execute(_GUARD, self._claim_limit)
             resting = self._pauses.resting()
             rows = await connection.fetch(_CLAIM, first_shard, resting, SHARDS_A_CLAIM, EVENTS_A_ROUND)
             if not rows:

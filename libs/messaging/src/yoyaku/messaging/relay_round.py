@@ -92,10 +92,10 @@ def prepare_round(rows: Sequence[Row], *, careful: Container[int]) -> Round:
     next_number: dict[int, int] = {}
     for row in rows:
         shard, number = row["shard"], row["number"]
-        expected = next_number.get(shard, row["published_number"] + 1)
-        if number != expected:
-            prepared.failures.setdefault(shard, FAILURE_GAP)
         if shard in prepared.failures or (shard in careful and shard in next_number):
+            continue
+        if number != next_number.get(shard, row["published_number"] + 1):
+            prepared.failures[shard] = FAILURE_GAP
             continue
         next_number[shard] = number + 1
         prepared.add(row)

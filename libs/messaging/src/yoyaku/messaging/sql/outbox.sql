@@ -78,6 +78,11 @@ BEGIN
         ORDER BY 1
     LOOP
         CONTINUE WHEN to_regclass(format('public.outbox_event_%s', to_char(wanted, 'YYYYMMDD'))) IS NOT NULL;
+        -- A writer on its way into the default partition would be refused there once its day has another one: let
+        -- writers finish first, and start none, where the day may be one that is written to.
+        IF wanted <= (SELECT greatest(today + 1, max(last_day)) FROM outbox_shard) THEN
+            LOCK TABLE outbox_shard IN SHARE ROW EXCLUSIVE MODE;
+        END IF;
         -- Attaching locks the default partition alone, where CREATE TABLE ... PARTITION OF would lock the parent.
         LOCK TABLE outbox_event_default IN ACCESS EXCLUSIVE MODE;
         EXECUTE format('CREATE TABLE public.outbox_event_%s (LIKE public.outbox_event INCLUDING ALL)',
