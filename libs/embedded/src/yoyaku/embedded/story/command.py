@@ -89,7 +89,7 @@ async def _played(folder: Path, narrator: Narrator) -> Outcome:
     require_addresses()
     narrator.console.print(_title())
     began = time.monotonic()
-    options = SystemOptions(folder, environment=_environment(), write_log_files=False)
+    options = SystemOptions(folder, environment=_environment())
     with narrator.console.status("Starting PostgreSQL, NATS and the four services …"):
         entered = start_system(folder, options=options)
         system = await entered.__aenter__()
