@@ -147,6 +147,11 @@ async def test_a_process_that_is_never_ready_is_named(supervisor):
         await supervisor.start([spec("one", is_ready=lambda: False)])
 
 
+async def test_a_process_that_keeps_ending_before_it_was_ready_is_not_waited_for(supervisor):
+    with pytest.raises(NotReadyError, match="it ended 5 times"):
+        await supervisor.start([spec("one", "raise SystemExit(1)", is_ready=lambda: False)])
+
+
 async def test_a_stopped_process_stays_stopped_until_it_is_restarted(supervisor):
     await supervisor.start([spec("one")])
     await supervisor.stop_process("one")

@@ -52,6 +52,7 @@ def up(
 
 async def _up(options: SystemOptions, *, as_json_line: bool, quiet: bool) -> None:
     pump = LogPump(Console(stderr=True), quiet=quiet)
+    announced = False
     stop = StopSignals()
     stop.listen()
     entered = start_system(options.data_dir, options=options, outputs=pump, notice=pump.notice, on_created=stop.watch)
@@ -61,6 +62,7 @@ async def _up(options: SystemOptions, *, as_json_line: bool, quiet: bool) -> Non
             if system is None:
                 return
             _announce(system, as_json_line=as_json_line)
+            announced = True
             await stop.told.wait()
             pump.notice("yoyaku", "stops: draining, Ctrl-C again ends it at once", {})
     except NotReadyError as error:
@@ -69,6 +71,8 @@ async def _up(options: SystemOptions, *, as_json_line: bool, quiet: bool) -> Non
         raise
     finally:
         await pump.drain()
+        if not announced:
+            _tell_unannounced_admin(stop.system)
 
 
 class StopSignals:
@@ -76,7 +80,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.told = asyncio.Event()
-        self._system: System | None = None
+        self.system: System | None = None
 
     def listen(self) -> None:
         """Take over both signals."""
@@ -86,7 +90,7 @@ class StopSignals:
 
     def watch(self, system: System) -> None:
         """Remember which system a second signal kills."""
-        self._system = system
+        self.system = system
 
     async def unless_told(self, starting: Awaitable[System]) -> System | None:
         """Return the started system, None when told to stop before it was ready."""
@@ -107,9 +111,17 @@ class StopSignals:
         if not self.told.is_set():
             self.told.set()
             return
-        if self._system is not None:
-            self._system.supervisor.kill_all()
+        if self.system is not None:
+            self.system.supervisor.kill_all()
         raise SystemExit(KILLED_EXIT_CODE)
+
+
+def _tell_unannounced_admin(system: System | None) -> None:
+    """Show the first administrator's password although the start failed: it was generated, and is kept nowhere."""
+    if system is None or system.admin is None:
+        return
+    told = f"First administrator: {system.admin.user_id}, password: {system.admin.password.get_secret_value()}"
+    Console(stderr=True).print(Text(told), soft_wrap=True)
 
 
 def _announce(system: System, *, as_json_line: bool) -> None:

@@ -30,6 +30,9 @@ _SHORT_KEYS = frozenset({"trace_id"})
 class LogPump:
     """Reads the outputs of processes and writes them to one console."""
 
+    services_keep_files = True
+    """Whether services are to keep log files of their own beside what they write here."""
+
     def __init__(self, console: Console, *, width: int = 18, quiet: bool = False) -> None:
         self._console = console
         self._width = width
@@ -97,6 +100,9 @@ class LogPump:
 
 class LogFiles:
     """Sends the output of each process into a file of its own, with nobody in between (for tests)."""
+
+    services_keep_files = False
+    """The files are these."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

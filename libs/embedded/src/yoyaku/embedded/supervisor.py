@@ -26,6 +26,8 @@ STABLE_SECONDS = 30.0
 PROBE_SECONDS = 0.05
 PROBE_TIMEOUT_SECONDS = 2.0
 READY_TIMEOUT_SECONDS = 60.0
+HOPELESS_AFTER_STARTS = 5
+"""A process that was never ready and ended this often is waited for no longer, though it is still started again."""
 
 
 class SupervisionError(Exception):
@@ -86,7 +88,9 @@ class Supervised:
     started_at: datetime | None = None
     started_monotonic: float = 0.0
     stopping: bool = False
+    was_ready: bool = False
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    hopeless: asyncio.Event = field(default_factory=asyncio.Event)
     keeper: "asyncio.Task[None] | None" = None
 
     @property
@@ -148,15 +152,19 @@ class Supervisor:
                 task.cancel()
 
     async def wait_ready(self, name: str, timeout_seconds: float | None = None) -> None:
-        """Return when the process is ready. Raises NotReadyError when that takes too long."""
+        """Return when the process is ready. Raises NotReadyError when that takes too long or is hopeless."""
         one = self._processes[name]
         limit = timeout_seconds or self._ready_timeout_seconds
+        waits = {asyncio.create_task(one.ready.wait()), asyncio.create_task(one.hopeless.wait())}
         try:
-            async with asyncio.timeout(limit):
-                await one.ready.wait()
-        except TimeoutError:
-            reason = f"{limit:.0f} s passed, it is {one.state}, started again {one.restarts} times"
-            raise NotReadyError(name, reason) from None
+            done, _ = await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+        if one.ready.is_set():
+            return
+        reason = f"it ended {one.restarts} times" if done else f"{limit:.0f} s passed, it is {one.state}"
+        raise NotReadyError(name, reason)
 
     def kill(self, name: str) -> int:
         """End a process and its children with SIGKILL; it is then started again. Returns the pid that was killed."""
@@ -246,6 +254,8 @@ class Supervisor:
         while not await self._probe(one.spec):  # noqa: ASYNC110 -- what is waited for is in another process
             await asyncio.sleep(PROBE_SECONDS)
         one.state = State.READY
+        one.was_ready = True
+        one.hopeless.clear()
         one.ready.set()
         self._changed()
         seconds = round(time.monotonic() - one.started_monotonic, 2)
@@ -268,6 +278,8 @@ class Supervisor:
         one.pause_seconds = min(one.pause_seconds * 2, LONGEST_PAUSE_SECONDS)
         one.restarts += 1
         one.state = State.WAITING
+        if not one.was_ready and one.restarts >= HOPELESS_AFTER_STARTS:
+            one.hopeless.set()
         self._changed()
         self._notice(one.spec.name, "starts again", {"pause_seconds": round(pause, 2), "restarts": one.restarts})
         await asyncio.sleep(pause)

@@ -89,7 +89,9 @@ class SystemOptions:
 
 
 class Outputs(Protocol):
-    """Takes the output of processes."""
+    """Takes the output of processes; services keep log files of their own only when it keeps none."""
+
+    services_keep_files: bool
 
     def output(self, name: str) -> int:
         """Return a descriptor for a process's output; the caller closes it."""
@@ -268,7 +270,7 @@ class System:
             },
             otlp_endpoint=otlp_endpoint,
             workers=self._options.workers,
-            write_log_files=self._options.write_log_files,
+            write_log_files=self._options.write_log_files and self._outputs.services_keep_files,
             inherited=self._options.environment,
             overrides=self._options.overrides,
         )
@@ -404,7 +406,6 @@ async def start_system(
         workers=workers,
         fsync=fsync,
         overrides=overrides or {},
-        write_log_files=outputs is not None,
     )
     claim_data_folder(data_dir)
     with DataLock(data_dir).take(chosen.gateway_port) as lock:

@@ -8,7 +8,7 @@ import importlib
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,9 @@ from nats.js import JetStreamContext
 
 from yoyaku.embedded.nats_server import EmbeddedNats
 from yoyaku.embedded.postgres_server import SUPERUSER, EmbeddedPostgres
+from yoyaku.embedded.processes import OTLP_ENDPOINT
 from yoyaku.embedded.secrets import SecretsFolder
+from yoyaku.embedded.system import System, SystemOptions, start_system
 from yoyaku.testkit.bus import Bus, accounts_for_tests
 from yoyaku.testkit.clock import SetClock
 from yoyaku.testkit.databases import Database, DatabaseFactory
@@ -148,6 +150,29 @@ async def js(bus: Bus) -> AsyncIterator[JetStreamContext]:
     client = await bus.connect()
     yield client.jetstream()
     await client.close()
+
+
+@pytest.fixture(scope="session")
+def system_overrides() -> Mapping[str, str]:
+    """Environment variables of the services that differ from `yoyaku up`; a conftest may say others."""
+    return {}
+
+
+@pytest_asyncio.fixture(scope="session")
+async def system(scratch_folder: Path, system_overrides: Mapping[str, str]) -> AsyncIterator[System]:
+    """All real processes as `yoyaku up` runs them, on servers from wheels whatever the backend, once for the run.
+
+    A test that kills a process waits with `system.wait_ready` until it is back.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != OTLP_ENDPOINT}
+    options = SystemOptions(
+        scratch_folder / "system",
+        fsync=False,
+        environment=environment,
+        overrides=system_overrides,
+    )
+    async with start_system(options.data_dir, options=options) as running:
+        yield running
 
 
 @pytest.fixture

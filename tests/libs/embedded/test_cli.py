@@ -1,0 +1,159 @@
+"""`yoyaku up` and `yoyaku status` as a person or a program meets them; the servers are real, the services left out."""
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from yoyaku.cli.main import app
+from yoyaku.embedded.data_lock import DataLock, holder_of
+from yoyaku.embedded.ports import choose_port
+from yoyaku.testkit.servers import make_scratch_folder
+
+pytestmark = [pytest.mark.postgres, pytest.mark.nats, pytest.mark.requirement("DL-01")]
+
+UP = """
+import asyncio, os, sys
+from pathlib import Path
+from yoyaku.embedded.cli import _up
+
+from yoyaku.embedded.system import SystemOptions
+environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+options = SystemOptions(
+    Path(sys.argv[1]), gateway_port=int(sys.argv[2]), services=(), fsync=False, environment=environment
+)
+asyncio.run(_up(options, as_json_line=sys.argv[3] == "json", quiet=False))
+"""
+
+
+@pytest.fixture
+def folder():
+    made = make_scratch_folder()
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def up(folder):
+    """Starts `up` in a process of its own; whatever is left of it is ended after the test."""
+    started: list[subprocess.Popen[str]] = []
+    families: list[psutil.Process] = []
+
+    def start(port: int = 0, form: str = "json") -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-c", UP, str(folder / "data"), str(port), form],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            families += psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+        process.communicate()
+    psutil.wait_procs(families, timeout=30)
+
+
+def ready(process: "subprocess.Popen[str]") -> dict[str, object]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, process.communicate()[1]
+    told: dict[str, object] = json.loads(line)
+    return told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_json_line_says_how_to_reach_it_and_a_signal_drains_it(up, folder, number):
+    port = choose_port()
+    process = up(port)
+    told = ready(process)
+    assert told["gateway_url"] == f"http://127.0.0.1:{port}"
+    assert str(told["nats_url"]).startswith("nats://127.0.0.1:")
+    assert told["postgres_port"]
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out == ""
+    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert holder_of(folder / "data") is None
+    lines = [line.partition(" | ") for line in err.splitlines()]
+    assert {"postgres", "nats", "telemetry-store"} <= {name.strip() for name, separator, _ in lines if separator}
+
+
+def test_a_signal_before_it_is_ready_stops_it_too(up):
+    process = up()
+    assert process.stderr is not None
+    assert " | ready" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out == ""
+
+
+def test_people_are_told_where_it_is_and_what_to_do_next(up):
+    process = up(form="people")
+    assert process.stdout is not None
+    shown = ""
+    while "Ctrl-C" not in shown:
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        shown += line
+    assert "http://127.0.0.1:" in shown
+    assert "/docs" in shown
+    assert "yoyaku status" in shown
+
+
+def test_status_shows_each_process_and_its_lag_and_secrets_stay_private(up, folder):
+    ready(up())
+    shown = CliRunner().invoke(app, ["status", "--data", str(folder / "data"), "--json"])
+    assert shown.exit_code == 0, shown.output
+    told = json.loads(shown.stdout)
+    assert {one["name"]: one["health"] for one in told["processes"]} == {
+        "postgres": "pass",
+        "nats": "pass",
+        "telemetry-store": "pass",
+    }
+    assert all(one["memory_mib"] > 0 and one["restarts"] == 0 for one in told["processes"])
+    assert told["outboxes"] == {"booking": 0, "audit": 0, "security": 0, "backup": 0}
+    assert told["consumers"]["audit-log_booking"] == 0
+    people = CliRunner().invoke(app, ["status", "--data", str(folder / "data")])
+    assert "postgres" in people.stdout
+    assert "outbox of booking" in people.stdout
+    for private in ("secrets", "logs", "backups", "nats", "postgres"):
+        assert stat.S_IMODE((folder / "data" / private).stat().st_mode) == 0o700, private
+
+
+def test_status_without_a_running_system_says_so(folder):
+    shown = CliRunner().invoke(app, ["status", "--data", str(folder / "nothing")])
+    assert shown.exit_code == 1
+    assert "no system runs" in shown.stderr
+    assert not (folder / "nothing").exists()
+
+
+def test_a_second_start_on_the_same_data_says_who_holds_it(folder):
+    with DataLock(folder).take(8123):
+        shown = CliRunner().invoke(app, ["up", "--data", str(folder), "--json"])
+    assert shown.exit_code == 1
+    assert f"process {os.getpid()}" in shown.stderr
+    assert "8123" in shown.stderr
+    assert shown.stdout == ""
+
+
+def test_a_port_in_use_is_refused_with_its_holder(folder, nats_server):
+    port = int(nats_server.url.rpartition(":")[2])
+    shown = CliRunner().invoke(app, ["up", "--data", str(folder / "data"), "--port", str(port)])
+    assert shown.exit_code == 1
+    assert str(port) in shown.stderr
+    assert "nats-server" in shown.stderr
