@@ -18,7 +18,7 @@ from yoyaku.security_detector.domain.block import Block
 from yoyaku.security_detector.domain.failure import Failure
 from yoyaku.security_detector.entrypoints.messages import OnIdentityEvents, to_failure
 from yoyaku.security_detector.usecases.enforce_blocks import EnforceBlocks
-from yoyaku.security_detector.usecases.judge_failures import JudgeFailures
+from yoyaku.security_detector.usecases.judge_failures import Judged, JudgeFailures
 from yoyaku.security_detector.usecases.ports import BucketAwayError
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -64,11 +64,11 @@ class FakeJudge:
     error: Exception | None = None
     judged: list[Failure] = field(default_factory=list)
 
-    async def __call__(self, failures: Sequence[Failure], now: datetime) -> Sequence[Block]:
+    async def __call__(self, failures: Sequence[Failure], now: datetime) -> Judged:
         if self.error is not None:
             raise self.error
         self.judged.extend(failures)
-        return self.blocks
+        return Judged(len(failures), (), self.blocks)
 
 
 @dataclass

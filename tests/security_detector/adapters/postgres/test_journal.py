@@ -21,7 +21,7 @@ from yoyaku.security_detector.adapters.postgres.journal import PostgresJournal
 from yoyaku.security_detector.domain.failure import Failure
 from yoyaku.security_detector.domain.rule import Rule
 from yoyaku.security_detector.usecases.expire_blocks import EVIDENCE_KEPT, ExpireBlocks, ForgetFailures
-from yoyaku.security_detector.usecases.judge_failures import JudgeFailures
+from yoyaku.security_detector.usecases.judge_failures import Judged, JudgeFailures
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 RULE = Rule(threshold=5, window=timedelta(seconds=60), block_for=timedelta(seconds=300))
@@ -53,7 +53,9 @@ async def counted(pool: Pool) -> tuple[int, int, int, int]:
 @pytest.mark.requirement("SD-02", "EV-04")
 async def test_one_transaction_keeps_evidence_incident_block_and_events(pool: Pool, journal: PostgresJournal) -> None:
     judge = JudgeFailures(journal, RULE)
-    (block,) = await judge(failures(5), NOW)
+    fifth = Failure("e9", ADDRESS, NOW, "c9")
+    assert await judge(failures(4), NOW) == Judged(4, [], [])
+    (block,) = (await judge([*failures(4), fifth], NOW)).blocks
     assert await counted(pool) == (5, 1, 1, 2)
     assert block.until == NOW + RULE.block_for
     assert await PostgresBlocks(pool).in_force(NOW) == [block]
@@ -75,7 +77,7 @@ async def test_what_fails_on_the_way_leaves_nothing(
         with pytest.raises(RuntimeError, match="on the way"):
             await judge(failures(5), NOW)
     assert await counted(pool) == (0, 0, 0, 0)
-    assert len(await judge(failures(5), NOW)) == 1
+    assert len((await judge(failures(5), NOW)).blocks) == 1
 
 
 @pytest.mark.requirement("SD-02")
@@ -107,7 +109,7 @@ async def test_decision_and_events_are_in_the_trace_of_the_deciding_failure(
     trace_id, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
     *others, deciding = failures(5)
     traced = [*others, replace(deciding, traceparent=f"00-{trace_id}-{parent}-01")]
-    (block,) = await JudgeFailures(journal, RULE)(traced, NOW)
+    (block,) = (await JudgeFailures(journal, RULE)(traced, NOW)).blocks
     (span,) = spans.get_finished_spans()
     assert span.name == telemetry.IMPOSE_SPAN
     assert span.parent is not None
@@ -124,9 +126,9 @@ async def test_no_second_incident_while_the_block_lasts_and_one_after(pool: Pool
     judge = JudgeFailures(journal, RULE)
     await judge(failures(5), NOW)
     during = NOW + timedelta(seconds=200)
-    assert await judge(failures(9, at=during, prefix="f"), during) == []
+    assert await judge(failures(9, at=during, prefix="f"), during) == Judged(9, [], [])
     after = NOW + timedelta(seconds=310)
-    (again,) = await judge(failures(5, at=after, prefix="g"), after)
+    (again,) = (await judge(failures(5, at=after, prefix="g"), after)).blocks
     assert again.until == after + RULE.block_for
     ended = await pool.fetchval("SELECT count(*) FROM block WHERE expired_at IS NOT NULL")
     assert (await counted(pool))[1:] == (2, 2, 5)
@@ -136,7 +138,7 @@ async def test_no_second_incident_while_the_block_lasts_and_one_after(pool: Pool
 @pytest.mark.requirement("SD-03")
 async def test_a_clock_that_is_ahead_blocks_no_longer(pool: Pool, journal: PostgresJournal) -> None:
     ahead = [replace(one, occurred_at=NOW + timedelta(days=365 * 70)) for one in failures(5)]
-    (block,) = await JudgeFailures(journal, RULE)(ahead, NOW)
+    (block,) = (await JudgeFailures(journal, RULE)(ahead, NOW)).blocks
     assert block.until == NOW + RULE.block_for
 
 
@@ -156,7 +158,7 @@ async def test_a_lost_lease_commits_nothing(pool: Pool, outbox: Outbox, held_lea
 
 @pytest.mark.requirement("SD-03")
 async def test_a_block_expires_once_by_the_given_clock(pool: Pool, journal: PostgresJournal) -> None:
-    (block,) = await JudgeFailures(journal, RULE)(failures(5), NOW)
+    (block,) = (await JudgeFailures(journal, RULE)(failures(5), NOW)).blocks
     expire = ExpireBlocks(journal)
     assert await expire(block.until - timedelta(microseconds=1)) == 0
     assert sorted(await asyncio.gather(expire(block.until), expire(block.until))) == [0, 1]

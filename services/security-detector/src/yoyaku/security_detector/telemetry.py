@@ -8,7 +8,7 @@ from yoyaku.observability.tracing import tracer
 SCOPE: Final = "yoyaku.security_detector"
 
 FAILURES: Final = "yoyaku.security.failures"
-"""Counter: failed sign-ins by what became of them: judged, or ignored because the client was blocked."""
+"""Counter: failed sign-ins judged, each once; those of blocked clients are not among them."""
 INCIDENTS: Final = "yoyaku.security.incidents"
 """Counter: incidents opened, by rule."""
 BLOCKS: Final = "yoyaku.security.blocks"
@@ -27,7 +27,7 @@ BLOCK_ATTRIBUTE: Final = "yoyaku.security.block_id"
 TRACER = tracer(SCOPE)
 _METER = meter(SCOPE)
 
-failures = _METER.create_counter(FAILURES, unit="{failure}", description="Failed sign-ins by what became of them")
+failures = _METER.create_counter(FAILURES, unit="{failure}", description="Failed sign-ins judged")
 incidents = _METER.create_counter(INCIDENTS, unit="{incident}", description="Incidents opened")
 blocks = _METER.create_counter(BLOCKS, unit="{block}", description="Blocks by what happened to them")
 enforcement_delay = _METER.create_histogram(

@@ -31,6 +31,7 @@ class Incident:
     event_ids: tuple[str, ...]
     opened_at: datetime
     covers_until: datetime
+    rule: str
 
     def absorbs(self, failure: Failure, rule: Rule) -> bool:
         """Whether a failure belongs to this attack: in the window that led to it, or while it is answered."""
@@ -112,5 +113,6 @@ def _verdict(rule: Rule, address: str, run: Sequence[Failure]) -> Verdict:
         event_ids=tuple(failure.event_id for failure in run),
         opened_at=decided_by.occurred_at,
         covers_until=decided_by.occurred_at + rule.block_for,
+        rule=rule.name,
     )
     return Verdict(incident, decided_by, str(uuid.uuid5(_BLOCKS, fact)))

@@ -53,12 +53,16 @@ class OnIdentityEvents:
         if not failures:
             return
         try:
-            blocks = await self._judge(failures, self._now())
+            judged = await self._judge(failures, self._now())
         except LeadershipLostError as lost:
             raise DependencyUnavailableError("another process leads") from lost
-        telemetry.failures.add(len(failures))
-        if blocks:
-            await self._push(blocks)
+        if judged.blocks:
+            await self._push(judged.blocks)
+        telemetry.failures.add(judged.new_failures)
+        for incident in judged.incidents:
+            telemetry.incidents.add(1, {"rule": incident.rule})
+            bound = logger.bind(rule=incident.rule, incident_id=incident.incident_id, client_address=incident.address)
+            bound.warning("incident opened")
 
     async def _push(self, blocks: Sequence[Block]) -> None:
         try:

@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from loguru import logger
-
 from yoyaku.contracts.security_v1 import BlockExpired, BlockImposed, BlockKind, IncidentOpened
 from yoyaku.contracts.security_v1 import Severity as ContractSeverity
 from yoyaku.messaging.leadership import Lease
@@ -45,7 +43,7 @@ JOIN failed_sign_in AS f ON f.address = near.address AND f.incident_id IS NULL
 """
 
 _INCIDENTS: Final = """
-SELECT i.incident_id::text, i.address, i.event_ids, i.opened_at, i.covers_until
+SELECT i.incident_id::text, i.address, i.event_ids, i.opened_at, i.covers_until, i.rule
 FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS near (address, first, last)
 JOIN incident AS i ON i.address = near.address
     AND i.covers_until >= near.first - $4::interval
@@ -139,14 +137,7 @@ class PostgresJournalTransaction:
             telemetry.IMPOSE_SPAN, context=context_from(decided_by.traceparent), attributes=attributes
         ):
             await self._keep_incident(rule, verdict, now)
-            block = None if verdict.is_over(now) else await self._impose(rule, verdict, now)
-            logger.bind(
-                rule=rule.name,
-                incident_id=incident.incident_id,
-                client_address=incident.address,
-                blocked_until=block.until.isoformat() if block else None,
-            ).warning("incident opened")
-        return block
+            return None if verdict.is_over(now) else await self._impose(rule, verdict, now)
 
     async def expire(self, now: datetime) -> int:
         """Record every block whose time is over as expired and emit the events."""
@@ -253,4 +244,6 @@ def _ranges(failures: Sequence[Failure]) -> tuple[list[str], list[datetime], lis
 
 
 def _to_incident(row: Any) -> Incident:
-    return Incident(row["incident_id"], row["address"], tuple(row["event_ids"]), row["opened_at"], row["covers_until"])
+    return Incident(
+        row["incident_id"], row["address"], tuple(row["event_ids"]), row["opened_at"], row["covers_until"], row["rule"]
+    )
