@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import threading
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -31,7 +32,7 @@ class LogFile:
         self._sink: Any = FileSink(  # type: ignore[no-untyped-call]
             str(path),
             rotation=_DailyOrLarge(rotation_size_bytes),
-            retention=timedelta(days=retention_days),
+            retention=_DeleteOlderThan(timedelta(days=retention_days)),
             compression=_compress_in_background,
             delay=True,
             watch=True,
@@ -54,7 +55,7 @@ class LogFile:
 
     def close(self) -> None:
         """Close the file; it is continued, not rotated, by the next start."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # it may never have been opened
             self._sink._close_file()
 
 
@@ -75,6 +76,20 @@ class _DailyOrLarge:
         due = size > 0 and (self._day != today or size + len(message) > self._size_bytes)
         self._day = today
         return due
+
+
+class _DeleteOlderThan:
+    """Loguru's retention rule; unlike loguru's own, it does not mind files that are being compressed meanwhile."""
+
+    def __init__(self, age: timedelta) -> None:
+        self._age = age
+
+    def __call__(self, paths: Iterable[str]) -> None:
+        oldest = (datetime.now(UTC) - self._age).timestamp()
+        for path in map(Path, paths):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 def _compress_in_background(path: str) -> None:

@@ -51,7 +51,7 @@ class HttpTransport(BaseHTTPTransport):
         self._draining = threading.Event()
 
     def stop_retrying(self) -> None:
-        """Make connection errors final from now on, also for a request that is waiting: the process is about to end."""
+        """Try once more instead of waiting, also in a request that waits now: the process is about to end."""
         self._draining.set()
 
     def request(
@@ -66,13 +66,15 @@ class HttpTransport(BaseHTTPTransport):
         """Send one request and read the answer, connecting again until `timeout`; errors are returned, not raised."""
         end = time.monotonic() + (timeout or _ANSWER_SECONDS)
         pause = 0.0 if self._connection is not None else _FIRST_PAUSE_SECONDS  # a kept connection may just be stale
+        last_try = False
         while True:
             try:
                 return self._send(method, urlsplit(url), headers or {}, data)
             except (ConnectionError, http.client.HTTPException) as exc:
                 self.close()
-                if time.monotonic() + pause >= end or self._draining.wait(pause):
+                if last_try or time.monotonic() + pause >= end:
                     return HttpResult(error=exc)
+                last_try = self._draining.wait(pause)
                 pause = max(2 * pause, _FIRST_PAUSE_SECONDS)
             except OSError as exc:  # no answer in time, no such host, a certificate that is wrong
                 self.close()

@@ -13,55 +13,56 @@ from pydantic import SecretBytes, SecretStr
 
 REDACTED: Final = "[redacted]"
 
+MAX_TEXT_CHARACTERS: Final = 32_768
+"""What is longer is no log line; the end of it is dropped before anything is searched."""
+
 _MAX_DEPTH: Final = 6
 
 _WORDS: Final = (
     r"password|passwd|passphrase|pwd|secret|token|authori[sz]ation|cookie|credential|api[_-]?key|private[_-]?key|"
     r"signing[_-]?key|jwt|bearer|nkey|title"
 )
-_KEY: Final = rf"[\w-]*(?:{_WORDS})[\w-]*"
-_QUOTED: Final = r"[bfru]{0,2}(?:\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?)"
+# What stands before the word stays anyway, so it is not matched; every repetition has a bound or cannot be entered
+# twice, so that a hostile text costs no more than its length.
+_KEY: Final = rf"(?:{_WORDS})[\w-]{{0,40}}"
+_QUOTED: Final = r"[bfru]{0,2}(?:\"(?:\\.|[^\"\\])*+\"?|'(?:\\.|[^'\\])*+'?)"
+_ESCAPED_QUOTED: Final = r"\\\"(?:[^\"\\]|\\\\.)*+\\\""
 _BARE: Final = r"(?!\[redacted\])(?:bearer\s+|basic\s+)?[^\s,;&)}\]\"']+"
 
 _FORBIDDEN_FIELD: Final = re.compile(_WORDS, re.IGNORECASE)
 
-_HINT: Final = re.compile(
-    rf"{_WORDS}|eyJ|basic\s|://|PRIVATE|AGE-SECRET|\bS[UAONCX][A-Z2-7]{{20}}|input_value=|row contains|Key \(", re.I
+_HINTS: Final = (
+    *("passw", "passphrase", "pwd", "secret", "token", "authori", "cookie", "credential", "api", "private"),
+    *("signing", "jwt", "bearer", "nkey", "title", "eyj", "basic ", "://", "input_value=", "row contains"),
 )
-"""One cheap search that clears nearly every line, so that the patterns below run on the few others."""
+"""Some of these are in every text that a rule could change; their absence clears nearly every line cheaply."""
 
-_PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), REDACTED),
-    (re.compile(r"\beyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)*"), REDACTED),
-    (re.compile(r"\bAGE-SECRET-KEY-[\w-]+", re.IGNORECASE), REDACTED),
-    (re.compile(r"\bS[UAONCX][A-Z2-7]{56}\b"), REDACTED),
-    (re.compile(r"(?P<keep>[a-z][a-z0-9+.-]*://[^/\s:@\"']*):[^@/\s]+@", re.IGNORECASE), rf"\g<keep>:{REDACTED}@"),
+_SEED: Final = re.compile(r"\bS[UAONCX][A-Z2-7]{56}\b")
+
+
+def _rule(pattern: str, replacement: str = REDACTED, flags: int = re.IGNORECASE) -> tuple[re.Pattern[str], str]:
+    return re.compile(pattern, flags), replacement
+
+
+_KEEP: Final = rf"\g<keep>{REDACTED}"
+
+_RULES: Final = (
+    _rule(r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,20}PRIVATE KEY-----|\Z)", flags=re.DOTALL),
+    _rule(r"(?<![\w-])eyJ[\w-]{4,}+\.[\w-]{4,}+(?:\.[\w-]*+)*", flags=0),
+    _rule(r"\bAGE-SECRET-KEY-[\w-]++"),
+    (_SEED, REDACTED),
+    _rule(r"(?P<keep>://[^/\s:@\"']{0,100}):[^@/\s]{1,500}@", rf"\g<keep>:{REDACTED}@"),
     # the header line of HTTP, whose value may hold blanks and semicolons
-    (
-        re.compile(r"(?im)^(?P<keep>\s*(?:proxy-)?(?:authorization|cookie|set-cookie)\s*:).*$"),
-        rf"\g<keep> {REDACTED}",
-    ),
+    _rule(r"^(?P<keep>\s*(?:proxy-)?(?:authorization|cookie|set-cookie)\s*:).*$", _KEEP, re.IGNORECASE | re.MULTILINE),
     # ('authorization', 'Bearer ...') and (b'cookie', b'...')
-    (
-        re.compile(rf"(?P<keep>(?P<q>[\"']){_KEY}(?P=q)\s*,\s*){_QUOTED}", re.IGNORECASE),
-        rf"\g<keep>{REDACTED}",
-    ),
+    _rule(rf"(?P<keep>{_KEY}[\"']\s*,\s*){_QUOTED}", _KEEP),
     # password=..., 'token': '...', "title": "...", title='...'; escaped quotes of JSON inside JSON too
-    (
-        re.compile(
-            rf"(?P<keep>{_KEY}(?:\\?[\"'])?\s*(?::=|=>|==|[:=])\s*)(?:{_QUOTED}|\\\"(?:[^\"\\]|\\\\.)*\\\"|{_BARE})",
-            re.I,
-        ),
-        rf"\g<keep>{REDACTED}",
-    ),
-    (re.compile(r"\b(?P<keep>bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\g<keep> {REDACTED}"),
+    _rule(rf"(?P<keep>{_KEY}(?:\\?[\"'])?\s*(?::=|=>|==|[:=])\s*)(?:{_QUOTED}|{_ESCAPED_QUOTED}|{_BARE})", _KEEP),
+    _rule(r"\b(?P<keep>bearer|basic)\s+[\w.~+/=-]{8,}+", rf"\g<keep> {REDACTED}"),
     # pydantic quotes the rejected input, PostgreSQL the rejected row
-    (re.compile(r"(?P<keep>input_value=).*?(?=, input_type=|\]$|$)", re.MULTILINE), rf"\g<keep>{REDACTED}"),
-    (re.compile(r"(?P<keep>Failing row contains )\(.*\)"), rf"\g<keep>{REDACTED}"),
-    (
-        re.compile(rf"(?P<keep>Key \([^)]*(?:{_WORDS})[^)]*\)=)\(.*?\)(?= |$)", re.I | re.MULTILINE),
-        rf"\g<keep>{REDACTED}",
-    ),
+    _rule(r"(?P<keep>input_value=).*?(?=, input_type=|\]$|$)", _KEEP, re.MULTILINE),
+    _rule(r"(?P<keep>Failing row contains )\(.*\)", _KEEP),
+    _rule(rf"(?P<keep>Key \([^()]{{0,200}}(?:{_WORDS})[^()]{{0,200}}\)=)\(.*\)", _KEEP),
 )
 
 
@@ -71,10 +72,13 @@ def is_forbidden(field_name: str) -> bool:
 
 
 def redact_text(text: str) -> str:
-    """Return the text without secret values; the same object when nothing had to be removed."""
-    if _HINT.search(text) is None:
+    """Return the text without secret values, cut after MAX_TEXT_CHARACTERS; often the same object."""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        text = f"{text[:MAX_TEXT_CHARACTERS]} [cut, {len(text)} characters]"
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _HINTS) and _SEED.search(text) is None:
         return text
-    for pattern, replacement in _PATTERNS:
+    for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text
 
