@@ -231,9 +231,7 @@ async def house(
     """A furnished gateway that tests share; each makes its own rooms."""
     bus = Bus(nats_server, test_secrets)
     await bus.reset()
-    made = Service(
-        await database_factory.create("yoyaku.booking"), bus, test_secrets, tmp_path_factory.mktemp("house")
-    )
+    made = Service(await database_factory.create("yoyaku.booking"), bus, test_secrets, tmp_path_factory.mktemp("house"))
     try:
         await made.start_gateway()
         house = await furnished(made)

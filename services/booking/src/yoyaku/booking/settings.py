@@ -79,5 +79,7 @@ class GatewaySettings(DatabaseSettings):
     """How long another service may take to answer."""
     bus_patience_seconds: float = Field(default=3.0, gt=0)
     """How long a starting process waits for NATS before the blocks in the database are good enough."""
+    drain_grace_seconds: float = Field(default=0.5, ge=0)
+    """How long after SIGTERM connections that the kernel had already accepted are still taken up."""
     drain_seconds: int = Field(default=20, ge=1)
     """How long requests may still take after SIGTERM."""

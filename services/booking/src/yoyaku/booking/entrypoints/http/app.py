@@ -22,6 +22,7 @@ from yoyaku.booking.domain.errors import BookingError
 from yoyaku.booking.entrypoints.http import audit, auth, backups, docs, health, reservations, rooms, users
 from yoyaku.booking.entrypoints.http.bodies import violations_of
 from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies
+from yoyaku.booking.entrypoints.http.draining import Draining
 from yoyaku.booking.entrypoints.http.metrics import create_series
 from yoyaku.booking.entrypoints.http.middleware import Edge
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
@@ -37,7 +38,12 @@ _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "lo
 _ROUTERS: Final = (auth, users, rooms, reservations, audit, backups, health, docs)
 
 
-def make_app(running: Callable[[], AbstractAsyncContextManager[Gateway]], *, now: Clock = utc_now) -> ASGIApp:
+def make_app(
+    running: Callable[[], AbstractAsyncContextManager[Gateway]],
+    *,
+    now: Clock = utc_now,
+    draining: Draining | None = None,
+) -> ASGIApp:
     """Return the application; `running` opens what it needs when the server starts it."""
     api = make_api()
 
@@ -54,7 +60,7 @@ def make_app(running: Callable[[], AbstractAsyncContextManager[Gateway]], *, now
         gateway: Gateway = api.state.gateway
         return gateway.blocklist
 
-    return Edge(api, blocklist=blocklist, now=now)
+    return Edge(api, blocklist=blocklist, now=now, draining=draining or Draining())
 
 
 def make_api() -> FastAPI:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yoyaku.booking.domain.blocklist import Blocklist, normal_address
+from yoyaku.booking.entrypoints.http.draining import Draining
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
 from yoyaku.observability.metrics import meter
 from yoyaku.observability.tracing import context_from, tracer
@@ -40,6 +41,8 @@ _STANDARD: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-embedder-policy", b"require-corp"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    # granian names itself wherever the application does not fill this in.
+    (b"server", b""),
 )
 _DEFAULTS: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"cache-control", b"no-store"),
@@ -47,6 +50,7 @@ _DEFAULTS: Final[tuple[tuple[bytes, bytes], ...]] = (
 )
 """Sent unless the response says otherwise."""
 _TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_CLOSE: Final = (b"connection", b"close")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"})
 
 _TRACER: Final = tracer("yoyaku.booking.http")
@@ -56,10 +60,18 @@ _METER: Final = meter("yoyaku.booking.http")
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, *, blocklist: Callable[[], Blocklist], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        blocklist: Callable[[], Blocklist],
+        now: Callable[[], datetime],
+        draining: Draining,
+    ) -> None:
         self._app = app
         self._blocklist = blocklist
         self._now = now
+        self._draining = draining
         self._duration = _METER.create_histogram(
             "http.server.request.duration",
             unit="s",
@@ -77,7 +89,9 @@ class Edge:
         client = scope.get("client")
         scope[ADDRESS_KEY] = normal_address(client[0]) if client and client[0] else UNKNOWN_ADDRESS
         if scope["path"].startswith(_HEALTH):
-            await _Exchange(scope, send, secrets.token_hex(16)).run(self._app, receive, None)
+            await _Exchange(scope, send, secrets.token_hex(16), closing=self._draining.begun).run(
+                self._app, receive, None
+            )
             return
         await self._traced(scope, receive, send)
 
@@ -90,7 +104,8 @@ class Edge:
             kind=SpanKind.SERVER,
             attributes={"http.request.method": method, "url.path": scope["path"], "url.scheme": scope["scheme"]},
         )
-        exchange = _Exchange(scope, send, format(span.get_span_context().trace_id, "032x"))
+        trace_id = format(span.get_span_context().trace_id, "032x")
+        exchange = _Exchange(scope, send, trace_id, closing=self._draining.begun)
         self._active.add(1)
         try:
             with trace.use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
@@ -135,10 +150,11 @@ class Edge:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, send: Send, trace_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, trace_id: str, *, closing: bool) -> None:
         self._scope = scope
         self._send = send
         self._trace_id = trace_id
+        self._closing = closing
         self.status: int | None = None
 
     async def run(self, app: ASGIApp, receive: Receive, refusal: Problem | None) -> None:
@@ -172,6 +188,8 @@ class _Exchange:
             headers.append((TRACE_ID_HEADER, self._trace_id.encode()))
             if self._scope["scheme"] == "https":
                 headers.append(_TRANSPORT)
+            if self._closing and b"connection" not in present:
+                headers.append(_CLOSE)
             message["headers"] = headers
         await self._send(message)
 

@@ -20,6 +20,7 @@ from granian.server import Server
 from starlette.types import ASGIApp
 
 from yoyaku.booking.entrypoints.http.app import make_app
+from yoyaku.booking.entrypoints.http.draining import Draining, drained_on_sigterm
 from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.wiring import VERSION, Gateway, running_gateway
 from yoyaku.observability.logs import LogSinks, logging_configured
@@ -72,13 +73,17 @@ def create() -> ASGIApp:
     _end_with_parent()
     settings = GatewaySettings()
 
+    draining = Draining()
+
     @asynccontextmanager
     async def running() -> AsyncIterator[Gateway]:
         with observed(SERVICE, version=VERSION, settings=settings.observability):
             async with running_gateway(settings) as gateway:
-                yield gateway
+                grace = settings.drain_grace_seconds
+                with drained_on_sigterm(draining, gateway.health.drain, grace_seconds=grace):
+                    yield gateway
 
-    return make_app(running)
+    return make_app(running, draining=draining)
 
 
 def _end_with_parent() -> None:
