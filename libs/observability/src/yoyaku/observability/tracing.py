@@ -20,11 +20,14 @@ def tracer(name: str) -> Tracer:
 
 
 def current_traceparent() -> str | None:
-    """Return the current span as a `traceparent`, or None outside of any span; its flags say whether it is sampled."""
+    """Return the current span as a `traceparent`, or None outside of any span.
+
+    Its flags end in `01` or `00`, sampled or not, and nothing else (version 1 of the standard), so rows can be compared.
+    """
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
         return None
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags & 1:02x}"
 
 
 def current_trace_id() -> str | None:
