@@ -118,3 +118,19 @@ def test_the_list_names_each_trace() -> None:
     console.print(traces_table([booking_trace()], console))
     assert "ab" * 16 in file.getvalue()
     assert "POST /api/v1/reservations" in file.getvalue()
+
+
+def test_calls_at_the_ends_can_be_left_out_but_errors_stay() -> None:
+    calls = (
+        span("1", "POST", 0, 40, kind="server"),
+        span("2", "SELECT", 1, 2, parent="1", kind="client"),
+        span("3", "UPDATE", 2, 3, parent="1", kind="client", status="error"),
+        span("4", "transaction", 3, 9, parent="1", kind="client"),
+        span("5", "publish", 4, 5, parent="4", kind="producer"),
+    )
+    console = Console(file=io.StringIO(), width=100, record=True)
+    console.print(TraceView(booking_trace().model_copy(update={"spans": calls}), hidden_kinds=frozenset({"client"})))
+    text = console.export_text()
+    assert "SELECT" not in text
+    assert "1 call at the ends not drawn" in text
+    assert all(name in text for name in ("UPDATE", "transaction", "publish"))

@@ -25,7 +25,7 @@ class EmptyHouse:
     def kill(self, process: str) -> int:
         raise KeyError(process)
 
-    async def take_backup(self) -> str:
+    async def operate(self, *arguments: str) -> str:
         raise ChapterBrokenError("no coordinator")
 
 

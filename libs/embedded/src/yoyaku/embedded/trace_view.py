@@ -105,6 +105,9 @@ class TraceView:
             _count(len(trace.spans), "span"),
             _count(len(trace.services), "service"),
         ]
+        hidden = sum(self._is_hidden(node) for node in grow(trace).walk())
+        if hidden:
+            facts.append(f"{_count(hidden, 'call')} at the ends not drawn")
         if trace.refused_spans:
             facts.append(f"{_count(trace.refused_spans, 'span')} more not kept")
         text.append("\n" + " · ".join(facts), style="dim")
@@ -167,7 +170,7 @@ class TraceView:
         label.append(glyphs.kinds.get(span.kind, " ") + " ", style=self._colours[span.service])
         label.append(span.name, style="bold red" if span.failed else "")
         yield _Row(label, span)
-        children = [child for child in node.children if child.span.kind not in self._hidden_kinds or child.children]
+        children = [child for child in node.children if not self._is_hidden(child)]
         rail = below + (glyphs.down if children else "   ")
         if span.failed and span.status_message:
             yield _Row(Text.assemble((rail, "dim"), (span.status_message.splitlines()[0], "red")), None)
@@ -175,6 +178,10 @@ class TraceView:
             for line in node.logs:
                 yield self._log_row(line, rail, glyphs)
         yield from self._children(children, below, glyphs)
+
+    def _is_hidden(self, node: SpanNode) -> bool:
+        """True for a span at the end of a branch of a kind that is not to be drawn; errors are always drawn."""
+        return node.span.kind in self._hidden_kinds and not node.children and not node.span.failed
 
     def _children(self, children: Sequence[SpanNode], below: str, glyphs: Glyphs) -> Iterator[_Row]:
         for position, child in enumerate(children):

@@ -29,7 +29,7 @@ async def backup_taken_and_read(stage: Stage) -> None:
     """The operator takes a backup; the gateway lists it; its files are read and their checksums compared."""
     stage.narrator.say("The operator types [bold]yoyaku backup now[/bold].")
     before = {run["run_id"] for run in await _runs(stage)}
-    printed = await stage.house.take_backup()
+    printed = await stage.house.operate("backup", "now")
     runs = await stage.eventually(
         lambda: _runs(stage),
         lambda found: any(run["run_id"] not in before and run["state"] != "running" for run in found),
@@ -45,6 +45,8 @@ async def backup_taken_and_read(stage: Stage) -> None:
     stage.expect_in_audit("a backup was begun", "backup.run.started.v1", run_id=run["run_id"])
     stage.expect_in_audit("the backup was taken", "backup.run.completed.v1", run_id=run["run_id"])
     _show(stage, run)
+    verified = await stage.house.operate("backup", "verify", str(run["run_id"]))
+    stage.holds("`yoyaku backup verify` calls it intact", "intact" in verified, verified)
     await _read_back(stage, run)
 
 
@@ -74,7 +76,7 @@ def _show(stage: Stage, run: Mapping[str, Any]) -> None:
 
 
 async def _read_back(stage: Stage, run: Mapping[str, Any]) -> None:
-    manifests = list((stage.house.data / "backups").rglob(f"*{run['run_id']}*/**/{MANIFEST}"))
+    manifests = list((stage.house.data / "backups" / str(run["run_id"])).rglob(MANIFEST))
     stage.must_hold("it lies in the backup folder with its manifest", len(manifests) == 1, [str(m) for m in manifests])
     found = await asyncio.to_thread(read_back, manifests[0])
     stage.holds(

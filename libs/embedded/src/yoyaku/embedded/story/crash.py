@@ -99,7 +99,7 @@ async def _all_in_database(stage: Stage, burst: Burst) -> None:
 async def _all_in_audit_log(stage: Stage, burst: Burst) -> None:
     wanted = {str(reservation["id"]) for reservation in burst.booked}
     reader = AuditReader(stage)
-    entries = await stage.eventually(reader.read_on, lambda seen: wanted <= _confirmed(seen).keys(), within_seconds=30)
+    entries = await stage.eventually(reader.read_on, lambda seen: wanted <= _confirmed(seen).keys(), within_seconds=60)
     counted = _confirmed(entries)
     wrong = {reservation_id: counted[reservation_id] for reservation_id in wanted if counted[reservation_id] != 1}
     stage.holds(

@@ -1,18 +1,17 @@
 """The running system as the story sees it: a thin cover over `yoyaku.embedded.system`."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from yoyaku.embedded.launch import launch
 from yoyaku.embedded.story.facts import ChapterBrokenError
 from yoyaku.embedded.system import System
 
-COMMAND_SECONDS = 60.0
-BACKUP_COORDINATOR = "backup-coordinator"
+COMMAND_SECONDS = 120.0
 
 
 class EmbeddedHouse:
@@ -34,19 +33,26 @@ class EmbeddedHouse:
         """Send kill -9 to the process of this name; return the id it had."""
         return self._system.kill(process)
 
-    async def take_backup(self) -> str:
-        """Run `yoyaku backup now`; return what it printed. Raises ChapterBrokenError when it failed."""
-        return await self._command(["backup", "now"], self._system.environment_of(BACKUP_COORDINATOR))
+    async def operate(self, *arguments: str) -> str:
+        """Run a `yoyaku` command on this system's data folder; return what it printed on both outputs.
 
-    async def _command(self, arguments: Sequence[str], environment: dict[str, str]) -> str:
+        Raises ChapterBrokenError when it failed or took too long.
+        """
         program = Path(sys.executable).with_name("yoyaku")
-        process = launch([program, *arguments], env=environment, output=subprocess.PIPE, death_signal=signal.SIGKILL)
+        command: list[str | Path] = [program, *arguments, "--data", self.data]
+        process = launch(command, env=os.environ, output=subprocess.PIPE, death_signal=signal.SIGKILL)
         try:
             out, err = await asyncio.to_thread(process.communicate, timeout=COMMAND_SECONDS)
-        except (subprocess.TimeoutExpired, asyncio.CancelledError):
-            process.kill()
-            raise
+        except subprocess.TimeoutExpired:
+            raise ChapterBrokenError(f"{_typed(arguments)} did not end within {COMMAND_SECONDS:.0f} s") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+        words = (out + err).decode(errors="replace").strip()
         if process.returncode != 0:
-            words = (out + err).decode(errors="replace")[-400:]
-            raise ChapterBrokenError(f"yoyaku {' '.join(arguments)} ended with {process.returncode}: {words}")
-        return out.decode(errors="replace")
+            raise ChapterBrokenError(f"{_typed(arguments)} ended with {process.returncode}: {words[-400:]}")
+        return words
+
+
+def _typed(arguments: tuple[str, ...]) -> str:
+    return " ".join(["yoyaku", *arguments])

@@ -23,7 +23,7 @@ from yoyaku.embedded.telemetry_client import TelemetryClient
 HOME = "127.0.0.1"
 ATTACKER = "127.0.0.2"
 NEIGHBOUR = "127.0.0.3"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 30.0
 POLL_SECONDS = 0.1
 REQUEST_TIMEOUT_SECONDS = 30.0
 TOKYO = timezone(timedelta(hours=9), "JST")
@@ -45,8 +45,11 @@ class House(Protocol):
     def kill(self, process: str) -> int:
         """Send kill -9 to the process of this name; return the id it had."""
 
-    async def take_backup(self) -> str:
-        """Have a backup taken as an operator does, with `yoyaku backup now`; return what it printed."""
+    async def operate(self, *arguments: str) -> str:
+        """Type a `yoyaku` command as an operator of the machine does; return what it printed.
+
+        Raises ChapterBrokenError when it failed.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from yoyaku.embedded.telemetry_client import Span, Trace
 from yoyaku.embedded.trace_tree import SpanNode, grow
 from yoyaku.embedded.trace_view import TraceView
 
-TRACE_SECONDS = 20.0
+TRACE_SECONDS = 30.0
 Step = tuple[str, str]
 """A service, and text in the name of one of its spans."""
 
@@ -64,7 +64,7 @@ async def _draw(stage: Stage, name: str, trace_id: str, claim: str, chains: Sequ
         stage.holds(claim, held=False, seen=f"the telemetry store holds no span of trace {trace_id!r}")
         return
     stage.narrator.show("")
-    stage.narrator.show(TraceView(found, with_logs=False))
+    stage.narrator.show(TraceView(found, with_logs=False, hidden_kinds=frozenset({"client"})))
     missing = [chain for chain in chains if chain_in(found, chain) is None]
     stage.holds(claim, not missing, f"no such chain of spans: {missing}")
     stage.holds(f"the trace of the {name} is whole: no span lacks its parent", not grow(found).orphans, trace_id)
