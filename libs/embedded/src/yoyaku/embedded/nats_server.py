@@ -47,7 +47,13 @@ class EmbeddedNats:
     """
 
     def __init__(
-        self, data_dir: Path, *, accounts_config: str, port: int = 0, monitor_port: int = 0, sync_interval: str = SERVER_SYNC_INTERVAL
+        self,
+        data_dir: Path,
+        *,
+        accounts_config: str,
+        port: int = 0,
+        monitor_port: int = 0,
+        sync_interval: str = SERVER_SYNC_INTERVAL,
     ) -> None:
         self.host = LOOPBACK
         self._root = data_dir.resolve() / "nats"
@@ -198,7 +204,7 @@ class EmbeddedNats:
             "jetstream {\n"
             f"  max_file_store: {MAX_FILE_STORE}\n"
             f"  store_dir: {json.dumps(str(self._root / 'store'))}\n"
-            f"  sync_interval: {self._sync_interval}\n"
+            f"  sync_interval: {json.dumps(self._sync_interval)}\n"
             "}\n"
             "include ./accounts.conf\n"
         )

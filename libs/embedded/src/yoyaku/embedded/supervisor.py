@@ -286,6 +286,7 @@ class Supervisor:
 
     async def _stop_one(self, one: Supervised) -> None:
         one.stopping = True
+        began = time.monotonic()
         if one.process is not None and one.process.poll() is None:
             one.process.send_signal(one.spec.stop_signal)
             try:
@@ -295,6 +296,8 @@ class Supervisor:
                 self._notice(one.spec.name, "did not drain in time and is killed", {"seconds": one.spec.drain_seconds})
                 kill_tree(one.process)
             kill_group(one.process.pid)
+            facts = {"code": one.process.returncode, "seconds": round(time.monotonic() - began, 2)}
+            self._notice(one.spec.name, "stopped", facts)
         if one.keeper is not None:
             one.keeper.cancel()
             await asyncio.gather(one.keeper, return_exceptions=True)
