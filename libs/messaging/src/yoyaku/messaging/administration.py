@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import nats
-from nats.errors import AuthorizationError, Error
+from nats.errors import Error
 from nats.js import JetStreamContext
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from yoyaku.messaging.settings import NatsSettings
+from yoyaku.messaging.settings import NatsSettings, is_refusal
 from yoyaku.messaging.topology import inbox_prefix
 
 CONNECTION_FILE: Final = "connection.json"
@@ -67,11 +67,13 @@ async def administering(settings: NatsSettings, identity: str) -> AsyncIterator[
             inbox_prefix=inbox_prefix(identity).encode(),
             connect_timeout=settings.connect_timeout_seconds,
             allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
             error_cb=on_error,
         )
-    except AuthorizationError as error:
-        raise BusUnreachableError(f"the bus refused the identity of {identity}") from error
     except (Error, OSError, TimeoutError) as error:
+        if is_refusal(error):
+            raise BusUnreachableError(f"the bus refused the identity of {identity}") from error
         raise BusUnreachableError(f"no bus answers at {settings.url}: {error or type(error).__name__}") from error
     try:
         yield client.jetstream(timeout=settings.request_timeout_seconds)

@@ -21,12 +21,12 @@ from faststream.nats.security import NatsNKey, NatsSecurity
 from loguru import logger
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import AuthorizationError, Error, NotJSMessageError, SlowConsumerError
+from nats.errors import Error, NotJSMessageError, SlowConsumerError
 from nats.js import JetStreamContext
 from opentelemetry import metrics
 
 from yoyaku.messaging.outcomes import RetryPolicy
-from yoyaku.messaging.settings import NatsSettings
+from yoyaku.messaging.settings import NatsSettings, is_refusal
 from yoyaku.messaging.settings import SeedFileReadableError as SeedFileReadableError
 from yoyaku.messaging.telemetry import SCOPE
 from yoyaku.messaging.topology import inbox_prefix
@@ -153,7 +153,7 @@ class ServiceBroker(NatsBroker):
         return self._denied.get(subject.lower(), float("-inf")) >= since
 
     async def _on_error(self, error: Exception) -> None:
-        if self._connection is None and _is_refusal(error):
+        if self._connection is None and is_refusal(error):
             raise BusAccessDeniedError(f"the bus refused the identity of {self.service}") from error
         if denied := _DENIED.search(str(error)):
             self._remember_denial(denied.group(1).lower(), denied.group(2))
@@ -196,10 +196,6 @@ class ServiceBroker(NatsBroker):
         if not self._stopping and self._connection is not None:
             self.closed_for_good = True
             logger.bind(service=self.service).critical("bus connection closed for good")
-
-
-def _is_refusal(error: Exception) -> bool:
-    return isinstance(error, AuthorizationError) or "authorization violation" in str(error).lower()
 
 
 def _remove(listeners: list[Any], listener: object) -> None:

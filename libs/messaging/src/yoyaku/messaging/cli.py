@@ -35,12 +35,14 @@ EXIT_DIFFERS: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNREACHABLE: Final = 3
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The message bus: provision it, check it, look after dead letters.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The message bus: provision it, check it, look after dead letters."
+)
 dead_letters = typer.Typer(no_args_is_help=True, help="Events that could not be handled: list, show, put back.")
 app.add_typer(dead_letters, name="dead-letters")
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+out = Console()
+err = Console(stderr=True)
 
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder of a running system.", metavar="DIR")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -58,7 +60,7 @@ T = TypeVar("T")
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    err.print(f"[red]error:[/red] {message}", highlight=False)
+    err.print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -174,17 +176,13 @@ async def _matching(data: Path, wanted: Filter) -> list[DeadLetter]:
 
 
 def _letters_table(letters: list[DeadLetter]) -> Table:
-    table = Table("no.", "died at (UTC)", "type", "consumer", "reason", "error", "tries", "event id")
+    table = Table("no.", "died at (UTC)", "event", "why", show_lines=True)
     for letter in letters:
         table.add_row(
             str(letter.sequence),
-            f"{letter.died_at:%Y-%m-%d %H:%M:%S}",
-            letter.type or "unknown",
-            letter.consumer,
-            letter.reason,
-            letter.error_type or "",
-            str(letter.deliveries),
-            letter.event_id or "",
+            f"{letter.died_at:%Y-%m-%d\n%H:%M:%S}",
+            f"{letter.type or 'unknown'}\n{letter.event_id or ''}\nfor {letter.consumer}",
+            f"{letter.reason}\n{letter.error_type or ''}\n{letter.deliveries} deliveries",
         )
     return table
 
@@ -252,7 +250,7 @@ def redrive_command(
         typer.echo(json.dumps({"redriven": done, "failed": failed}, indent=2))
     else:
         for _, error in problems:
-            err.print(f"[red]not put back:[/red] {error}", highlight=False)
+            err.print(f"[red]not put back:[/red] {error}", highlight=False, soft_wrap=True)
         err.print(f"{done} put back, {len(problems)} not")
     raise typer.Exit(EXIT_DIFFERS if problems else 0)
 

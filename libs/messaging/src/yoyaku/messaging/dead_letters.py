@@ -14,7 +14,7 @@ from typing import Any, Final
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError
 
 from yoyaku.messaging.stored import StoredMessage, read_message, read_stream
 from yoyaku.messaging.topology import (
@@ -38,6 +38,7 @@ MESSAGE_ID: Final = "Nats-Msg-Id"
 _OWN_HEADERS: Final = "dead-letter-"
 _SERVER_HEADERS: Final = "nats-"
 _LONGEST_ERROR: Final = 500
+_NO_MESSAGE_FOUND: Final = 10057
 FILTER_KEYS: Final = ("stream", "consumer", "type", "reason", "id")
 
 
@@ -198,9 +199,9 @@ async def redrive(js: JetStreamContext, letter: DeadLetter) -> int:
     try:
         ack = await js.publish(letter.original_subject, letter.data, stream=letter.stream, headers=headers)
         await js.delete_msg(DEAD_LETTERS_STREAM.name, letter.sequence)
-    except NotFoundError as error:
-        raise RedriveError(f"dead letter {letter.sequence}: somebody else took it meanwhile") from error
     except (Error, TimeoutError) as error:
+        if isinstance(error, APIError) and error.err_code == _NO_MESSAGE_FOUND:
+            raise RedriveError(f"dead letter {letter.sequence}: somebody else put it back meanwhile") from error
         raise RedriveError(f"dead letter {letter.sequence}: {error or type(error).__name__}") from error
     return ack.seq
 

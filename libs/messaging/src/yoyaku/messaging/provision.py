@@ -35,6 +35,7 @@ from yoyaku.messaging.topology import (
 
 MISSING: Final = "missing"
 UNKNOWN: Final = "unknown"
+_NANOSECONDS: Final = frozenset({"max_age", "duplicate_window", "ack_wait"})
 
 
 class ProvisionError(Exception):
@@ -198,9 +199,9 @@ async def _consumer_drift(js: JetStreamContext, spec: ConsumerSpec) -> list[Drif
 def _differences(kind: str, name: str, expected: dict[str, Any], found: dict[str, Any]) -> list[Drift]:
     """Compare what is declared; what is not declared is the server's to choose."""
     return [
-        Drift(kind, name, field, _text(value), _text(found.get(field)))
+        Drift(kind, name, field, _text(field, value), _text(field, found.get(field)))
         for field, value in expected.items()
-        if value is not None and _text(value) != _text(found.get(field))
+        if value is not None and _text(field, value) != _text(field, found.get(field))
     ]
 
 
@@ -219,8 +220,10 @@ async def _unknown(js: JetStreamContext, declared: Iterable[str]) -> list[Drift]
     return drifts
 
 
-def _text(value: object) -> str:
+def _text(field: str, value: object) -> str:
     plain = getattr(value, "value", value)
+    if field in _NANOSECONDS and isinstance(plain, int):
+        return f"{plain // 10**9} s"
     if isinstance(plain, list):
         return ", ".join(sorted(str(part) for part in plain))
     if isinstance(plain, dict):

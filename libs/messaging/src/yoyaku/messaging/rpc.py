@@ -27,6 +27,8 @@ from yoyaku.observability.tracing import context_from, inject, tracer
 
 DEFAULT_TIMEOUT_SECONDS: Final = 5.0
 LONGEST_TIMEOUT_SECONDS: Final = 120.0
+LARGEST_REPLY_BYTES: Final = 1_000_000
+"""A little under what the server takes in one message, headers included."""
 TIMEOUT_HEADER: Final = "rpc-timeout-ms"
 STATUS_HEADER: Final = "rpc-status"
 STATUS_OK: Final = "ok"
@@ -102,7 +104,10 @@ async def _answer(
             request = request_model.model_validate_json(_body(message))
             async with asyncio.timeout(_timeout_seconds(message.headers)):
                 reply = await handler(request)
-            return _response(STATUS_OK, reply)
+            body = reply.model_dump_json().encode()
+            if len(body) <= LARGEST_REPLY_BYTES:
+                return _response(STATUS_OK, body)
+            problem = RpcFailedError(REPLY_TOO_LARGE, f"the answer has {len(body)} bytes, ask for less")
         except ValidationError as error:
             problem = RpcFailedError(INVALID_REQUEST, "; ".join(_places(error)))
         except RpcFailedError as error:
@@ -115,7 +120,7 @@ async def _answer(
             problem = RpcFailedError(INTERNAL_ERROR, "see the trace")
         current.set_status(Status(StatusCode.ERROR, problem.code))
         current.set_attribute("error.type", problem.code)
-        return _response(STATUS_ERROR, RpcError(code=problem.code, detail=problem.detail))
+        return _response(STATUS_ERROR, RpcError(code=problem.code, detail=problem.detail).model_dump_json().encode())
 
 
 def _places(error: ValidationError) -> list[str]:
@@ -133,10 +138,10 @@ def _timeout_seconds(headers: Mapping[str, str]) -> float:
     return min(max(asked, 0.001), LONGEST_TIMEOUT_SECONDS)
 
 
-def _response(status: str, reply: BaseModel) -> Response:
+def _response(status: str, body: bytes) -> Response:
     headers = {STATUS_HEADER: status}
     inject(headers)
-    return Response(reply.model_dump_json().encode(), headers=headers)
+    return Response(body, headers=headers)
 
 
 async def request(

@@ -4,11 +4,17 @@ import ssl
 import stat
 from pathlib import Path
 
+from nats.errors import AuthorizationError
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class SeedFileReadableError(Exception):
     """The file with the nkey seed can be read by others."""
+
+
+def is_refusal(error: Exception) -> bool:
+    """Tell whether the server refused who we are; the client gives that as one of two kinds of error."""
+    return isinstance(error, AuthorizationError) or "authorization violation" in str(error).lower()
 
 
 class NatsSettings(BaseModel):
