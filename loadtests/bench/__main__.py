@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def benchmark(name: str) -> Benchmark:
     """Load one benchmark."""
-    module: Benchmark = importlib.import_module(f"loadtests.bench.{name}")  # type: ignore[assignment]
+    module: Benchmark = importlib.import_module(f"loadtests.bench.{name}")
     return module
 
 
