@@ -202,7 +202,7 @@ class TraceView:
     def _legend(self, glyphs: Glyphs) -> Text:
         kinds = sorted({span.kind for span in self._trace.spans if span.kind in glyphs.kinds})
         text = Text.assemble(("  ".join(f"{glyphs.kinds[kind]} {kind}" for kind in kinds), "dim"))
-        for service in self._trace.services:
+        for service in self._colours:
             text.append("  ")
             text.append(service, style=self._colours[service])
         return text
