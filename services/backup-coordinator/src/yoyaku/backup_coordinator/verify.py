@@ -2,7 +2,7 @@
 
 Invariant: nothing is taken from a file's name, size or date; every byte is read. Memory stays the same whatever the
 size of the backup. Beside the manifest, a record that the coordinator wrote holds the digests of what PostgreSQL's
-manifest leaves out (WAL and the few files that a restore may change), and the digest of the manifest itself.
+manifest leaves out (WAL), and the digest of the manifest itself.
 """
 
 import hashlib

@@ -1,8 +1,9 @@
 """The manifest of a base backup, and whether what lies on disk is what it says.
 
 Pure: parsing and comparing only; who reads the files passes in what was found. Source: PostgreSQL 18 documentation,
-"Backup Manifest Format" (version 2). What pg_verifybackup leaves out (pg_wal, and the few files that a restore may
-change) is left out here too; WAL is checked by its own digests and by the ranges that the manifest asks for.
+"Backup Manifest Format" (version 2). It lists every file but itself and WAL; WAL is checked by its own digests and by
+the ranges that the manifest asks for. Unlike pg_verifybackup, which lets a restore change postgresql.auto.conf, this
+expects an untouched backup.
 """
 
 import json
@@ -16,7 +17,6 @@ from typing import Any, Final
 
 MANIFEST_NAME: Final = "backup_manifest"
 WAL_DIRECTORY: Final = "pg_wal"
-NOT_IN_MANIFEST: Final = frozenset({MANIFEST_NAME, "postgresql.auto.conf", "recovery.signal", "standby.signal"})
 DEFAULT_WAL_SEGMENT_BYTES: Final = 16 * 1024 * 1024
 _CHECKSUM_KEY: Final = b'"Manifest-Checksum"'
 _LSN: Final = re.compile(r"^[0-9A-F]{1,8}/[0-9A-F]{1,8}$")
@@ -112,7 +112,7 @@ def parse(data: bytes) -> Manifest:
 
 def is_listed(path: str) -> bool:
     """Whether a file belongs in the manifest's list."""
-    return path not in NOT_IN_MANIFEST and PurePosixPath(path).parts[0] != WAL_DIRECTORY
+    return path != MANIFEST_NAME and PurePosixPath(path).parts[0] != WAL_DIRECTORY
 
 
 def compare(listed: Mapping[str, ListedFile], found: Iterable[FoundFile]) -> Iterator[Damage]:
