@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -73,66 +74,82 @@ def ready(process: "subprocess.Popen[str]") -> dict[str, object]:
     return told
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_one_json_line_says_how_to_reach_it_and_a_signal_drains_it(up, folder, number):
+def ended(process: "subprocess.Popen[str]", number: int) -> str:
+    """Send the signal; what it wrote on standard error until it ended well, with nothing of it left."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert out == ""
+    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    return err
+
+
+def test_one_json_line_says_how_to_reach_it_status_shows_it_and_ctrl_c_drains_it(up, folder):
     port = choose_port()
     process = up(port)
     told = ready(process)
     assert told["gateway_url"] == f"http://127.0.0.1:{port}"
     assert str(told["nats_url"]).startswith("nats://127.0.0.1:")
     assert told["postgres_port"]
-    family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert out == ""
-    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-    assert holder_of(folder / "data") is None
-    lines = [line.partition(" | ") for line in err.splitlines()]
+    assert told["admin"] is None
+    for private in ("secrets", "logs", "backups", "nats", "postgres"):
+        assert stat.S_IMODE((folder / "data" / private).stat().st_mode) == 0o700, private
+    _status_shows_each_process_and_its_lag(folder / "data")
+    lines = [line.partition(" | ") for line in ended(process, signal.SIGINT).splitlines()]
     assert {"postgres", "nats", "telemetry-store"} <= {name.strip() for name, separator, _ in lines if separator}
+    assert holder_of(folder / "data") is None
+
+
+def _status_shows_each_process_and_its_lag(data: Path) -> None:
+    shown = CliRunner().invoke(app, ["status", "--data", str(data), "--json"])
+    assert shown.exit_code == 0, shown.output
+    told = json.loads(shown.stdout)
+    servers = ["postgres", "nats", "telemetry-store"]
+    assert {one["name"]: one["health"] for one in told["processes"]} == dict.fromkeys(servers, "pass")
+    assert all(one["memory_mib"] > 0 and one["restarts"] == 0 for one in told["processes"])
+    assert told["outboxes"] == {"booking": 0, "audit": 0, "security": 0, "backup": 0}
+    assert told["consumers"]["audit-log_booking"] == 0
+    people = CliRunner().invoke(app, ["status", "--data", str(data)])
+    assert "postgres" in people.stdout
+    assert "outbox of booking" in people.stdout
+
+
+def test_people_are_told_where_it_is_and_what_to_do_next_and_sigterm_drains_it(up):
+    process = up(form="people")
+    assert process.stdout is not None
+    shown = ""
+    while "╯" not in shown:
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        shown += line
+    for wanted in ("http://127.0.0.1:", "/docs", "yoyaku status", "Ctrl-C"):
+        assert wanted in shown
+    ended(process, signal.SIGTERM)
 
 
 def test_a_signal_before_it_is_ready_stops_it_too(up):
     process = up()
     assert process.stderr is not None
-    assert " | ready" in process.stderr.readline()
+    assert process.stderr.readline()
+    ended(process, signal.SIGINT)
+
+
+def test_a_second_signal_ends_it_at_once(up):
+    process = up()
+    ready(process)
+    stuck = next(one for one in psutil.Process(process.pid).children() if one.name() == "nats-server")
+    family = psutil.Process(process.pid).children(recursive=True)
+    stuck.suspend()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert out == ""
-
-
-def test_people_are_told_where_it_is_and_what_to_do_next(up):
-    process = up(form="people")
-    assert process.stdout is not None
-    shown = ""
-    while "Ctrl-C" not in shown:
-        line = process.stdout.readline()
-        assert line, process.communicate()[1]
-        shown += line
-    assert "http://127.0.0.1:" in shown
-    assert "/docs" in shown
-    assert "yoyaku status" in shown
-
-
-def test_status_shows_each_process_and_its_lag_and_secrets_stay_private(up, folder):
-    ready(up())
-    shown = CliRunner().invoke(app, ["status", "--data", str(folder / "data"), "--json"])
-    assert shown.exit_code == 0, shown.output
-    told = json.loads(shown.stdout)
-    assert {one["name"]: one["health"] for one in told["processes"]} == {
-        "postgres": "pass",
-        "nats": "pass",
-        "telemetry-store": "pass",
-    }
-    assert all(one["memory_mib"] > 0 and one["restarts"] == 0 for one in told["processes"])
-    assert told["outboxes"] == {"booking": 0, "audit": 0, "security": 0, "backup": 0}
-    assert told["consumers"]["audit-log_booking"] == 0
-    people = CliRunner().invoke(app, ["status", "--data", str(folder / "data")])
-    assert "postgres" in people.stdout
-    assert "outbox of booking" in people.stdout
-    for private in ("secrets", "logs", "backups", "nats", "postgres"):
-        assert stat.S_IMODE((folder / "data" / private).stat().st_mode) == 0o700, private
+    assert process.stderr is not None
+    while "draining" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    psutil.wait_procs(family, timeout=30)
+    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_status_without_a_running_system_says_so(folder):
