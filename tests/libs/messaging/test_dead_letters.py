@@ -6,7 +6,7 @@ import pytest
 from nats.js import JetStreamContext
 
 from yoyaku.contracts.identity_v1 import PersonCreated
-from yoyaku.messaging.broker import ServiceBroker, jetstream
+from yoyaku.messaging.broker import ServiceBroker
 from yoyaku.messaging.consumer import subscribe
 from yoyaku.messaging.dead_letters import (
     DeadLetter,

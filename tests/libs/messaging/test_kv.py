@@ -158,3 +158,35 @@ async def test_a_bucket_is_one_to_other_clients_too(js: JetStreamContext, detect
     await kv_put_with_ttl(detector, BLOCKS, "a", b"1", HOUR)
     bucket = await js.key_value("blocks")
     assert (await bucket.get("a")).value == b"1"
+
+
+@pytest.mark.requirement("BC-04")
+async def test_a_bucket_that_was_made_anew_is_followed_though_it_counts_from_the_start(
+    js: JetStreamContext, detector, watch, copy: Copy, until
+) -> None:
+    for number in range(5):
+        await kv_put_with_ttl(detector, BLOCKS, f"k{number}", b"old", HOUR)
+    await (await watch(resync_seconds=0.1)).wait_until_loaded()
+    config = (await js.stream_info(BLOCKS.stream)).config
+    await js.delete_stream(BLOCKS.stream)
+    await js.add_stream(config)
+    await kv_put_with_ttl(detector, BLOCKS, "k4", b"new", HOUR)
+    await until(lambda: copy.now == {"k4": b"new"})
+
+
+@pytest.mark.requirement("GW-05")
+async def test_a_value_its_reader_cannot_take_does_not_end_the_watch(
+    detector, broker_of: BrokerOf, copy: Copy, until, logged
+) -> None:
+    def put(key: str, value: bytes) -> None:
+        copy.put(key, bytes([int(value)]))
+
+    watch = KvWatch(await broker_of("booking"), BLOCKS, put, copy.delete)
+    await kv_put_with_ttl(detector, BLOCKS, "a", b"no number", HOUR)
+    await watch.start()
+    await watch.wait_until_loaded()
+    await kv_put_with_ttl(detector, BLOCKS, "b", b"no number", HOUR)
+    await kv_put_with_ttl(detector, BLOCKS, "c", b"7", HOUR)
+    await until(lambda: copy.now == {"c": b"\x07"})
+    assert [line["key"] for line in logged.named("a bucket's change was not taken")] == ["a", "b"]
+    await watch.stop()

@@ -70,7 +70,7 @@ class _Known:
 
 
 class KvWatch:
-    """Follows one bucket and calls `on_put` and `on_delete`, which must return quickly and not raise.
+    """Follows one bucket and calls `on_put` and `on_delete`, which must return quickly; what they raise is logged.
 
     A put is told again after a resync only when its value is newer. A key that vanished from the bucket (deleted, or
     its time to live over) is told as a deletion, by the next resync at the latest.
@@ -146,48 +146,52 @@ class KvWatch:
                 continue
 
     async def _sync(self) -> bool:
-        """Read the bucket whole and tell what is new or gone; `False` when it could not be read."""
-        before = {key for key, known in self._known.items() if known.present}
+        """Read the bucket whole and tell what is new or gone; `False` when it could not be read.
+
+        For what was known before, the reading is the truth, even where its sequence is lower: a bucket that was made
+        anew or restored counts from the start again. What was heard meanwhile is newer than the reading.
+        """
         newest_before = max((known.sequence for known in self._known.values()), default=0)
-        present: set[str] = set()
+        read: set[str] = set()
         try:
             async for message in read_stream(jetstream(self._broker), self._bucket.stream):
                 key = message.subject.removeprefix(self._bucket.key_prefix)
-                removed = message.headers.get(OPERATION) in _REMOVALS
-                self._apply(key, message.sequence, None if removed else message.data)
-                if not removed:
-                    present.add(key)
+                read.add(key)
+                known = self._known.get(key)
+                if known is None or known.sequence <= newest_before or message.sequence > known.sequence:
+                    removed = message.headers.get(OPERATION) in _REMOVALS
+                    self._apply(key, message.sequence, None if removed else message.data)
         except (Error, TimeoutError, StreamUnreadableError) as error:
             bound = logger.bind(bucket=self._bucket.name, error=type(error).__name__)
             bound.warning("bucket could not be read, to be tried again")
             return False
-        for key in before - present:
-            if self._known[key].sequence <= newest_before:
-                self._forget(key)
+        for key in [k for k, known in self._known.items() if k not in read and known.sequence <= newest_before]:
+            self._apply(key, 0, None)
+            del self._known[key]
         self._synced_at = time.monotonic()
         if not self._loaded.is_set():
-            logger.bind(bucket=self._bucket.name, keys=len(present)).info("bucket loaded")
+            logger.bind(bucket=self._bucket.name, keys=len(self._known)).info("bucket loaded")
             self._loaded.set()
         return True
 
-    def _forget(self, key: str) -> None:
-        if self._known.pop(key).present:
-            self._on_delete(key)
-
     async def _on_change(self, message: Msg) -> None:
         headers = message.headers or {}
+        key = message.subject.removeprefix(self._bucket.changes_prefix)
         sequence = int(headers.get("Nats-Sequence", "0"))
-        removed = headers.get(OPERATION) in _REMOVALS
-        self._apply(
-            message.subject.removeprefix(self._bucket.changes_prefix), sequence, None if removed else message.data
-        )
+        known = self._known.get(key)
+        if known is None or sequence > known.sequence:
+            self._apply(key, sequence, None if headers.get(OPERATION) in _REMOVALS else message.data)
 
     def _apply(self, key: str, sequence: int, value: bytes | None) -> None:
+        """Take over a state of a key, and tell it unless it is the one that was told."""
         known = self._known.get(key)
-        if known is not None and sequence <= known.sequence:
+        if known is not None and known.sequence == sequence:
             return
         self._known[key] = _Known(sequence, value is not None)
-        if value is not None:
-            self._on_put(key, value)
-        elif known is not None and known.present:
-            self._on_delete(key)
+        try:
+            if value is not None:
+                self._on_put(key, value)
+            elif known is not None and known.present:
+                self._on_delete(key)
+        except Exception as error:  # noqa: BLE001  one bad value must not end the watch
+            logger.opt(exception=error).bind(bucket=self._bucket.name, key=key).error("a bucket's change was not taken")
