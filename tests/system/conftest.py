@@ -1,23 +1,19 @@
-"""A whole system of real processes for the tests of this folder, and people who use it over HTTP."""
+"""What differs from `yoyaku up` for the tests of this folder, and people who use the system over HTTP."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from yoyaku.embedded.system import System, start_system
+from yoyaku.embedded.system import System
 from yoyaku.testkit.people import People
 
 
-@pytest_asyncio.fixture(scope="session")
-async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
-    """The whole system on real processes, one for all tests of this folder; who kills a part waits for it again."""
-    folder: Path = tmp_path_factory.mktemp("system")
-    overrides = {"BACKUP_COORDINATOR_SCHEDULE": "0 2 * * *", "SECURITY_DETECTOR_BLOCK_SECONDS": "3"}
-    async with start_system(folder, fsync=False, workers=2, overrides=overrides) as running:
-        yield running
+@pytest.fixture(scope="session")
+def system_overrides() -> Mapping[str, str]:
+    """Short blocks, so that a test sees one end."""
+    return {"SECURITY_DETECTOR_BLOCK_SECONDS": "3"}
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from yoyaku.embedded.launch import kill_tree, launch
-from yoyaku.embedded.ports import free_port
+from yoyaku.embedded.ports import choose_port
 from yoyaku.embedded.system import SystemOptions, start_system
 from yoyaku.testkit.people import People, eventually
 
@@ -61,7 +61,7 @@ def binary() -> Path:
 def collector(binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     """A running collector that hands traces and logs on to a telemetry store."""
     folder = tmp_path_factory.mktemp("collector")
-    store, http, grpc, health, prometheus, own = (free_port() for _ in range(6))
+    store, http, grpc, health, prometheus, own = (choose_port() for _ in range(6))
     environment = {
         "PATH": os.environ["PATH"],
         "YOYAKU_COLLECTOR_OTLP_HTTP": f"127.0.0.1:{http}",

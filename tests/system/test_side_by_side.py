@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from yoyaku.embedded.launch import kill_tree, launch
-from yoyaku.embedded.ports import free_port
+from yoyaku.embedded.ports import choose_port
 from yoyaku.embedded.system import System
 from yoyaku.testkit.people import People, eventually
 
@@ -23,7 +23,7 @@ CONFIRMED = "booking.reservation.confirmed.v1"
 @contextmanager
 def twin(system: System, name: str, folder: Path, *module: str) -> Iterator[tuple["Popen[bytes]", int]]:
     """Run a second process of a service beside the supervised one, with the same identity and database."""
-    port = free_port()
+    port = choose_port()
     prefix = {"booking-worker": "BOOKING_", "audit-log": "AUDIT_LOG_"}[name]
     environment = system.environment_of(name) | {f"{prefix}HEALTH_PORT": str(port)}
     with (folder / f"twin-{name}.log").open("wb") as output:
