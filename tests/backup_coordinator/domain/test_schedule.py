@@ -106,8 +106,19 @@ def test_weekdays_are_those_of_a_crontab(expression: str, weekdays: set[int]) ->
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "0 2 * *", "0 2 * * * *", "61 2 * * *", "0 25 * * *", "0 2 * * 8", "0 2 1 * 1", "0 2 * * */2", "x y z * *", "0 2 31 2 *"],
-)  # fmt: skip
+    [
+        "",
+        "0 2 * *",
+        "0 2 * * * *",
+        "61 2 * * *",
+        "0 25 * * *",
+        "0 2 * * 8",
+        "0 2 1 * 1",
+        "0 2 * * */2",
+        "x y z * *",
+        "0 2 31 2 *",
+    ],
+)
 def test_what_is_no_schedule_is_refused(expression: str) -> None:
     with pytest.raises(ScheduleError):
         next_fire_of(expression)

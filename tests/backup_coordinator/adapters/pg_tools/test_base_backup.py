@@ -1,4 +1,3 @@
-# ruff: noqa: ASYNC240
 import asyncio
 import os
 import shutil
@@ -17,11 +16,12 @@ from yoyaku.testkit.servers import PostgresServer
 
 def tools_of(folder: Path) -> list[psutil.Process]:
     """Return every process that works on a backup in this folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(folder) in argument for argument in process.info["cmdline"] or ()) and process.pid != os.getpid():
-            found.append(process)
-    return found
+    me = os.getpid()
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if process.pid != me and any(str(folder) in argument for argument in process.info["cmdline"] or ())
+    ]
 
 
 @pytest.mark.requirement("BC-02")
@@ -110,7 +110,7 @@ async def test_a_full_disk_is_a_reason(
     tool.chmod(0o755)
     workspace = tmp_path / "run.partial"
     workspace.mkdir()
-    with pytest.raises(BackupFailedError, match="could not write|File too large"):
+    with pytest.raises(BackupFailedError, match=r"could not write|File too large"):
         await PgBaseBackup(replication, limited).take(str(workspace))
     shutil.rmtree(workspace)
 
