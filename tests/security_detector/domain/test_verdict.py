@@ -77,6 +77,11 @@ def test_what_comes_late_from_before_an_incident_belongs_to_it() -> None:
     assert len(deliver(RULE, [[at(second) for second in (10, 20, 30, 40, 50)], late])) == 1
 
 
+def test_an_attack_from_before_whose_block_would_still_last_is_no_second_incident() -> None:
+    late = [at(second) for second in (0, 1, 2, 3, 4)]
+    assert len(deliver(RULE, [[at(200 + second) for second in range(5)], late])) == 1
+
+
 def test_an_attack_long_before_that_arrives_late_is_an_incident_of_its_own() -> None:
     late = [at(second) for second in (0, 1, 2, 3, 4)]
     new, old = deliver(RULE, [[at(1000 + second) for second in range(5)], late])
