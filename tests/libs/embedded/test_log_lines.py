@@ -80,6 +80,15 @@ async def test_a_quiet_pump_keeps_the_last_lines():
     assert pump.last_lines("nats") == ["started"]
 
 
+async def test_processes_are_read_on_when_nobody_reads_us():
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    pump = await pumped(Console(file=Closed(), force_terminal=False), b"one\ntwo\n")
+    assert pump.last_lines("booking") == ["one", "two"]
+
+
 def test_markup_in_a_line_is_text():
     assert readable("[bold]x[/bold]").plain == "[bold]x[/bold]"
     assert readable(json.dumps({"message": "[red]m[/red]"})).plain.endswith("[red]m[/red]")

@@ -76,16 +76,16 @@ async def _up(options: SystemOptions, *, as_json_line: bool, quiet: bool) -> Non
 
 
 class StopSignals:
-    """Turns the first SIGTERM or Ctrl-C into a wish to stop, the second into the end."""
+    """Turns the first SIGTERM, Ctrl-C or closed terminal into a wish to stop, the second into the end."""
 
     def __init__(self) -> None:
         self.told = asyncio.Event()
         self.system: System | None = None
 
     def listen(self) -> None:
-        """Take over both signals."""
+        """Take over these signals."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal)
 
     def watch(self, system: System) -> None:

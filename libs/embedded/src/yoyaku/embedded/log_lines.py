@@ -68,6 +68,13 @@ class LogPump:
         self._kept.setdefault(name, deque(maxlen=KEPT_LINES)).append(line)
         if self._quiet:
             return
+        try:
+            self._write(name, line, style)
+        except OSError:
+            # Nobody reads us any more; the processes must not be held up by that.
+            self._quiet = True
+
+    def _write(self, name: str, line: str, style: str) -> None:
         if not self._console.is_terminal:
             self._console.file.write(f"{name:<{self._width}} | {line}\n")
             self._console.file.flush()
