@@ -3,14 +3,19 @@ import os
 import shutil
 import stat
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 
 from yoyaku.backup_coordinator.adapters.pg_tools.base_backup import PASSWORD_FILE, PgBaseBackup
 from yoyaku.backup_coordinator.settings import ReplicationSettings
 from yoyaku.backup_coordinator.usecases.ports import BackupFailedError
+from yoyaku.embedded.postgres_server import SUPERUSER, EmbeddedPostgres
+from yoyaku.embedded.secrets import SecretsFolder
+from yoyaku.postgres.pool import Pool
 from yoyaku.testkit.servers import PostgresServer
 
 
@@ -121,3 +126,43 @@ async def test_no_server_is_a_reason(
     settings = replication.model_copy(update={"port": 1})
     with pytest.raises(BackupFailedError, match="refused"):
         await PgBaseBackup(settings, postgres_server.bin_dir).take(str(tmp_path))
+
+
+@pytest.mark.requirement("BC-02")
+async def test_a_server_started_on_a_copy_has_what_was_committed_before(
+    replication: ReplicationSettings,
+    postgres_server: PostgresServer,
+    pool: Pool,
+    backend: str,
+    test_secrets: SecretsFolder,
+    tmp_path: Path,
+) -> None:
+    if backend != "embedded":
+        pytest.skip("starts a second server from the wheel")
+    moment = datetime(2031, 1, 2, 3, 4, 5, tzinfo=UTC)
+    await pool.execute("UPDATE backup_schedule SET kept_until = $1", moment)
+    workspace = tmp_path / "run.partial"
+    workspace.mkdir()
+    await PgBaseBackup(replication, postgres_server.bin_dir).take(str(workspace))
+
+    def restored() -> EmbeddedPostgres:
+        password = test_secrets.password(SUPERUSER)
+        server = EmbeddedPostgres.start(tmp_path / "scratch", superuser_password=password, fsync=False)
+        server.stop()
+        shutil.rmtree(server.data)
+        shutil.copytree(workspace / "base", server.data)
+        if server.account is not None:
+            for path in (server.data, *server.data.rglob("*")):
+                os.chown(path, server.account.uid, server.account.gid)
+        server.restart()
+        return server
+
+    server = await asyncio.to_thread(restored)
+    try:
+        database = await pool.fetchval("SELECT current_database()")
+        settings = server.admin_settings.model_copy(update={"database": database})
+        connection = await asyncpg.connect(**settings.connect_arguments("test"))
+        assert await connection.fetchval("SELECT kept_until FROM backup_schedule") == moment
+        await connection.close()
+    finally:
+        await asyncio.to_thread(server.destroy)
