@@ -104,6 +104,48 @@ def test_secrets_reach_no_sink(run, collector, tmp_path) -> None:
 
 
 @pytest.mark.requirement("OB-03")
+def test_failing_sinks_are_said_once_and_show_no_secret(run, tmp_path) -> None:
+    ran = run(
+        f"""
+secret = {SECRET!r}
+from yoyaku.observability import logs
+logger.add(lambda message: print(message), format="{{message}} {{extra}}", diagnose=False)
+def broken(message): raise LookupError("disk full")
+logs._add(broken, "INFO")
+for _ in range(2):
+    try:
+        raise ValueError(f"password={{secret}}")
+    except ValueError:
+        logger.bind(token=secret).exception("failed {{}}", f"title='{{secret}}'")
+"""
+    )
+    assert [line["message"] for line in ran.lines].count("log sink: LookupError") == 1
+    assert len(ran.lines) == 3
+    assert ran.stdout.count("ValueError: password=[redacted]") == 2
+    assert SECRET not in ran.stderr + ran.stdout
+
+
+def test_no_field_is_too_odd_to_be_exported(run, collector) -> None:
+    ran = run(
+        """
+class Odd:
+    def __getattr__(self, name): raise RuntimeError(name)
+    def __repr__(self): raise RuntimeError("repr")
+odd = {"n": None, "list": [None, 1, "a", {"x": None}], 3: b"bytes"}
+logger.bind(surrogate=chr(0xD800), big=2**70, nan=float("nan"), nested=odd, odd=Odd()).info("odd " + chr(0xD800))
+with tracer("test").start_as_current_span("odd") as span:
+    span.set_attribute("text", chr(0xD800))
+""",
+        otlp_endpoint=collector.endpoint,
+    )
+    assert ran.code == 0, ran.stderr
+    (line,) = ran.lines
+    assert (line["big"], line["nan"]) == (str(2**70), "nan")
+    assert len(collector.logs()) == 1
+    assert len(collector.spans()) == 1
+
+
+@pytest.mark.requirement("OB-03")
 def test_an_uncaught_exception_is_one_redacted_record(run) -> None:
     ran = run(f"""raise RuntimeError("password={SECRET}")""")
 

@@ -1,8 +1,8 @@
 """Loguru as the one way to log: a redacted record, written as one JSON line to stderr and a file, and sent by OTLP.
 
-Invariant: a record is redacted once, before any sink sees it (`_prepare`, loguru's patcher), so no sink, not even
-loguru's own report about a failing sink, can show what the redaction removes. Sinks run in the logging thread and
-never raise into it.
+Invariant: a record is redacted once, before any sink sees it (`_prepare`, loguru's patcher), so no sink can show what
+the redaction removes. Sinks run in the logging thread and never raise: neither into it, nor to loguru, whose report
+about a failing sink would quote the exception that was being logged.
 """
 
 import contextlib
@@ -89,7 +89,29 @@ def uncaught_exceptions_logged() -> Iterator[None]:
 
 
 def _add(sink: "Callable[[Message], None]", level: str, only: "Callable[[Record], bool] | None" = None) -> int:
-    return logger.add(sink, level=level, format=_line_format, filter=only, backtrace=False, diagnose=False, catch=True)
+    guarded = _guarded(sink)
+    return logger.add(
+        guarded, level=level, format=_line_format, filter=only, backtrace=False, diagnose=False, catch=True
+    )
+
+
+def _guarded(sink: "Callable[[Message], None]") -> "Callable[[Message], None]":
+    failing = False
+
+    def write(message: "Message") -> None:
+        nonlocal failing
+        try:
+            sink(message)
+            failing = False
+        except Exception as exc:  # noqa: BLE001 - logging must not fail what it describes
+            if not failing:
+                failing = True
+                with contextlib.suppress(OSError, ValueError):
+                    sys.stderr.write(
+                        json.dumps({"level": "ERROR", "message": f"log sink: {type(exc).__name__}"}) + "\n"
+                    )
+
+    return write
 
 
 def _line_format(_: "Record") -> str:
@@ -126,7 +148,9 @@ def _redact_exception(record: "Record") -> str | None:
     raw = "".join(traceback.format_exception(found.type, found.value, found.traceback))
     text = redact_text(raw)
     if text != raw and found.type is not None:
-        stand_in = type(found.type.__name__, (Exception,), {})(redact_text(str(found.value)))
+        stand_in = type(found.type.__name__, (Exception,), {"__module__": found.type.__module__})(
+            redact_text(str(found.value))
+        )
         record["exception"] = found._replace(value=stand_in)
     record["exception_text"] = text  # type: ignore[typeddict-unknown-key]
     return text

@@ -5,6 +5,7 @@ its name; text (messages, exceptions, reprs) is searched for `name=value` in its
 give themselves away. Too much is removed rather than too little.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -72,7 +73,9 @@ def is_forbidden(field_name: str) -> bool:
 
 
 def redact_text(text: str) -> str:
-    """Return the text without secret values, cut after MAX_TEXT_CHARACTERS; often the same object."""
+    """Return the text without secret values, encodable, and cut after MAX_TEXT_CHARACTERS; often the same object."""
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate would cost a whole batch
     if len(text) > MAX_TEXT_CHARACTERS:
         text = f"{text[:MAX_TEXT_CHARACTERS]} [cut, {len(text)} characters]"
     lowered = text.lower()
@@ -102,7 +105,7 @@ def _mapping(fields: Mapping[Any, Any], depth: int) -> dict[str, Any]:
 def _value(value: object, depth: int) -> Any:
     match value:
         case None | bool() | int() | float():
-            return value
+            return _number(value) if value else value
         case SecretStr() | SecretBytes():
             return REDACTED
         case str():
@@ -115,13 +118,17 @@ def _value(value: object, depth: int) -> Any:
             return redact_text(_text(value))
 
 
+def _number(value: float) -> float | str:
+    """JSON knows no NaN, OTLP no integer beyond 64 bits."""
+    fits = abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
+    return value if fits else str(value)
+
+
 def _text(value: object) -> str:
-    isoformat = getattr(value, "isoformat", None)
-    if isoformat is not None and not isinstance(value, type):
-        return str(isoformat())
-    if type(value).__repr__ is object.__repr__:
-        return f"<{type(value).__name__}>"
     try:
-        return str(value)
+        isoformat = getattr(value, "isoformat", None)
+        if isoformat is not None and not isinstance(value, type):
+            return str(isoformat())
+        return f"<{type(value).__name__}>" if type(value).__repr__ is object.__repr__ else str(value)
     except Exception as exc:  # noqa: BLE001 - a log line must not fail because of what it describes
         return f"<{type(value).__name__} whose text raised {type(exc).__name__}>"

@@ -22,7 +22,7 @@ def tracer(name: str) -> Tracer:
 def current_traceparent() -> str | None:
     """Return the current span as a `traceparent`, or None outside of any span.
 
-    Its flags end in `01` or `00`, sampled or not, and nothing else (version 1 of the standard), so rows can be compared.
+    Its flags end in `01` or `00`, sampled or not, and hold nothing else (version 1 of the standard).
     """
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
