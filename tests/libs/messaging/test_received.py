@@ -26,7 +26,8 @@ def received(data: bytes, **changed: str) -> ReceivedEvent:
     reply = "$JS.ACK.BOOKING.audit-log_booking.2.17.18.1732352400000000000.5"
     headers = {name: value for name, value in (HEADERS | changed).items() if value}
     return receive(
-        Msg(_client=None, subject="booking.room.created.v1", reply=reply, data=data, headers=headers), Context()
+        Msg(_client=None, subject="booking.room.created.v1", reply=reply, data=data, headers=headers),
+        lambda _: Context(),
     )
 
 

@@ -20,6 +20,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from yoyaku.messaging import telemetry
@@ -28,7 +29,7 @@ from yoyaku.messaging.outcomes import DeadLetter, Reject, RetryPolicy, decide, p
 from yoyaku.messaging.pull import give_back
 from yoyaku.messaging.received import ReceivedEvent, UnknownVersionError, UnreadableEventError, receive
 from yoyaku.messaging.topology import ConsumerSpec
-from yoyaku.observability.tracing import context_from, tracer
+from yoyaku.observability.tracing import TRACEPARENT, context_from, tracer
 
 Handler: TypeAlias = Callable[[Sequence[ReceivedEvent]], Awaitable[None]]
 
@@ -107,12 +108,18 @@ class BatchHandling:
             self._in_hand = []
 
     def _receive(self, message: Msg) -> _Delivery:
-        parent = context_from((message.headers or {}).get("traceparent"))
-        event = receive(message, parent)
-        span = self._tracer.start_span(
-            f"process {event.type}", context=parent, kind=SpanKind.CONSUMER, attributes=self._attributes(event)
-        )
-        return _Delivery(message, event.with_context(trace.set_span_in_context(span, parent)), span)
+        parent = context_from((message.headers or {}).get(TRACEPARENT))
+        span: Span = trace.INVALID_SPAN
+
+        def start_handling(event_type: str) -> Context:
+            nonlocal span
+            span = self._tracer.start_span(f"process {event_type}", context=parent, kind=SpanKind.CONSUMER)
+            return trace.set_span_in_context(span, parent)
+
+        event = receive(message, start_handling)
+        if span.is_recording():
+            span.set_attributes(self._attributes(event))
+        return _Delivery(message, event, span)
 
     def _attributes(self, event: ReceivedEvent) -> dict[str, str | int]:
         return {
@@ -183,11 +190,14 @@ class BatchHandling:
             logger.bind(consumer=self._spec.durable).info("consumption goes on")
         self.paused_since = self.problem = None
         now = datetime.now(UTC)
+        calls: dict[str, dict[str, str]] = {}
         for delivery in deliveries:
             labels = delivery.labels
-            telemetry.handle_duration.record(seconds, labels)
+            calls[labels["type"]] = labels
             if delivery.event.envelope is not None:
                 telemetry.event_age.record(max(0.0, (now - delivery.event.envelope.time).total_seconds()), labels)
+        for labels in calls.values():
+            telemetry.handle_duration.record(seconds, labels)
 
     async def _acknowledge(self, delivery: _Delivery) -> None:
         self._failures.pop(delivery.event.stream_sequence, None)

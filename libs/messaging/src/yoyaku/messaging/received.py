@@ -3,15 +3,19 @@
 Invariant: `problem` is `None` exactly when `event()` returns.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
 from nats.aio.msg import Msg
 from opentelemetry.context import Context
 
 from yoyaku.contracts.envelope import Envelope, EnvelopeError, Event, from_headers
 from yoyaku.contracts.registry import InvalidEventError, UnknownEventTypeError, decode
+
+UNREADABLE: Final = "unreadable"
+"""What stands for the type of an event whose headers cannot be read."""
 
 
 class UnreadableEventError(Exception):
@@ -46,18 +50,17 @@ class ReceivedEvent:
         kind = UnknownVersionError if self.unknown_type else UnreadableEventError
         raise kind(self.problem or "unreadable")
 
-    def with_context(self, context: Context) -> "ReceivedEvent":
-        """Return the same delivery with another context."""
-        return replace(self, context=context)
-
     @property
     def type(self) -> str:
         """Give the event's type, or `unreadable` when even its headers cannot be read."""
-        return self.envelope.type if self.envelope is not None else "unreadable"
+        return self.envelope.type if self.envelope is not None else UNREADABLE
 
 
-def receive(message: Msg, context: Context, *, now: datetime | None = None) -> ReceivedEvent:
-    """Read a message of a stream; never raises for what the message holds."""
+def receive(message: Msg, start_handling: Callable[[str], Context], *, now: datetime | None = None) -> ReceivedEvent:
+    """Read a message of a stream; never raises for what the message holds.
+
+    `start_handling` is called once with the event's type, or `unreadable`, and gives the context of its handling.
+    """
     metadata = message.metadata
     headers = message.headers or {}
     envelope, event, problem, unknown = _read(headers, message.data)
@@ -71,7 +74,7 @@ def receive(message: Msg, context: Context, *, now: datetime | None = None) -> R
         stream_sequence=metadata.sequence.stream,
         delivered_count=metadata.num_delivered,
         received_at=now or datetime.now(UTC),
-        context=context,
+        context=start_handling(envelope.type if envelope is not None else UNREADABLE),
         decoded=event,
         unknown_type=unknown,
     )
