@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yoyaku.contracts.compatibility import Breakage, breaking_changes
 from yoyaku.contracts.schemas import Schema, event_schemas
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
 pytestmark = pytest.mark.requirement("EV-06")
 
@@ -117,6 +120,7 @@ def test_every_kind_of_breakage_is_shown_here() -> None:
     assert {kind for _, kind, _ in BREAKING.values()} | {Breakage.EVENT_REMOVED} == set(Breakage)
 
 
+@patient
 @given(st.sets(st.sampled_from(sorted(BREAKING)), min_size=1), st.sets(st.sampled_from(sorted(ADDITIVE))))
 def test_additive_changes_beside_it_never_hide_a_breaking_one(breaking: set[str], additive: set[str]) -> None:
     old = {f"{name}.v1": OLD for name in breaking | additive}

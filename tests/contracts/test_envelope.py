@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yoyaku.contracts.envelope import (
@@ -16,6 +16,9 @@ from yoyaku.contracts.envelope import (
     percent_encode,
     to_headers,
 )
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
 pytestmark = pytest.mark.requirement("EV-01")
 
@@ -52,6 +55,7 @@ envelopes = st.builds(
 )
 
 
+@patient
 @given(envelopes)
 def test_every_envelope_survives_the_headers(envelope: Envelope) -> None:
     headers = to_headers(envelope)
@@ -62,6 +66,7 @@ def test_every_envelope_survives_the_headers(envelope: Envelope) -> None:
         assert not set(value) & {" ", '"'}
 
 
+@patient
 @given(texts)
 def test_encoded_text_is_decoded_to_itself(text: str) -> None:
     assert percent_decode(percent_encode(text)) == text
@@ -148,6 +153,7 @@ def test_an_unreadable_header_is_named(name: str, value: str) -> None:
     assert caught.value.header == name
 
 
+@patient
 @given(st.dictionaries(st.sampled_from([*REQUIRED_HEADERS, "ce-causationid"]), st.text()))
 def test_any_headers_are_read_or_refused(values: dict[str, str]) -> None:
     try:

@@ -1,10 +1,13 @@
 """Any plain document is read back from its YAML text as it was."""
 
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from yoyaku.contracts.yaml_text import to_yaml
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\u2028\u2029\ufeff\x85"))
 keys = words | st.sampled_from(
@@ -17,6 +20,7 @@ documents = st.dictionaries(
 )
 
 
+@patient
 @given(documents)
 def test_a_document_is_read_back_as_it_was(document: dict[str, object]) -> None:
     assert (yaml.safe_load(to_yaml(document)) or {}) == document
