@@ -68,6 +68,27 @@ def test_every_fact_of_the_story_holds(scratch: Path) -> None:
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user, who may not get in")
+def test_a_demo_in_a_closed_folder_leaves_nothing_elsewhere(scratch: Path) -> None:
+    closed = scratch / "closed"
+    closed.mkdir(mode=0o700)
+    with subprocess.Popen(
+        [YOYAKU, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(closed)
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if "Rooms and people" in line:
+                break
+        [pointer] = closed.glob("*/postgres.location")
+        elsewhere = Path(pointer.read_text().strip())
+        assert elsewhere.is_dir()
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=DEMO_SECONDS)
+    assert running.returncode == 130
+    assert not elsewhere.exists()
+    assert list(closed.iterdir()) == []
+
+
 def test_an_interrupted_demo_leaves_nothing(scratch: Path) -> None:
     with subprocess.Popen(
         [YOYAKU, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(scratch)

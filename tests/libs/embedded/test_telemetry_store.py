@@ -31,6 +31,8 @@ from yoyaku.embedded.telemetry_client import TelemetryClient
 
 OTLP = {"content-type": "application/x-protobuf"}
 
+pytestmark = pytest.mark.requirement("OB-01")
+
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[httpx.Client]:

@@ -60,9 +60,9 @@ def demo(
     """
     console = Console(file=io.StringIO()) if as_json else wide_console()
     folder = Path(tempfile.mkdtemp(prefix="yoyaku-demo-"))
-    worth_a_look = True
+    folders, worth_a_look = [folder], True
     try:
-        outcome = asyncio.run(_played(folder, Narrator(console)))
+        outcome = asyncio.run(_played(folders, Narrator(console)))
         worth_a_look = not outcome.facts.all_held
     except (CannotPlayError, *EXPECTED_ERRORS) as error:
         _explain(error, folder)
@@ -74,7 +74,8 @@ def demo(
         if keep or worth_a_look:
             Console(stderr=True).print(f"The data is kept in {folder} (logs in {folder / 'logs'}).", soft_wrap=True)
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            for one in folders:
+                shutil.rmtree(one, ignore_errors=True)
     if as_json:
         sys.stdout.write(json.dumps(as_document(outcome), ensure_ascii=False) + "\n")
     else:
@@ -82,17 +83,20 @@ def demo(
     raise typer.Exit(0 if outcome.facts.all_held else FAILED)
 
 
-async def _played(folder: Path, narrator: Narrator) -> Outcome:
+async def _played(folders: list[Path], narrator: Narrator) -> Outcome:
+    """Play on a system in the first folder; where PostgreSQL had to live elsewhere, that folder joins the list."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     require_addresses()
     narrator.console.print(_title())
     began = time.monotonic()
-    options = SystemOptions(folder, environment=_environment())
+    options = SystemOptions(folders[0], environment=_environment())
     with narrator.console.status("Starting PostgreSQL, NATS and the four services …"):
-        entered = start_system(folder, options=options)
+        entered = start_system(folders[0], options=options)
         system = await entered.__aenter__()
+    if system.postgres.placement.moved:
+        folders.append(system.postgres.placement.root)
     try:
         start_seconds = time.monotonic() - began
         _introduce(narrator, system, start_seconds)

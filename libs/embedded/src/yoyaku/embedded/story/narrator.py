@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +30,10 @@ class Narrator:
         self.console.print()
         heading = Text.assemble((f" {number} ", "bold reverse cyan"), " ", (title, "bold"))
         self.console.print(Rule(heading, align="left", style="cyan", characters="─" if self._unicode else "-"))
+
+    def busy(self, what: str) -> Status:
+        """Show, on a terminal, that something is going on; a context manager."""
+        return self.console.status(Text(f"{what} …", style="dim"))
 
     def say(self, text: str) -> None:
         """Tell one or two sentences; `[bold]` and other rich markup are allowed."""

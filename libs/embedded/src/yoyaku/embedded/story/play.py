@@ -54,7 +54,8 @@ async def perform(stage: Stage, chapters: tuple[Chapter, ...] = CHAPTERS) -> dic
         stage.narrator.chapter(number, chapter.title)
         began = time.monotonic()
         try:
-            await chapter.play(stage)
+            with stage.narrator.busy(chapter.title):
+                await chapter.play(stage)
         except (ChapterBrokenError, httpx.HTTPError, TelemetryUnavailableError, KeyError, ValueError) as broken:
             stage.holds("the chapter is played to its end", held=False, seen=f"{type(broken).__name__}: {broken}")
         took[chapter.title] = round(time.monotonic() - began, 3)
