@@ -17,6 +17,7 @@ from yoyaku.embedded.unprivileged import (
     PlacementError,
     can_reach,
     claim_data_folder,
+    delete_moved_data,
     place,
     postgres_account,
     wheel_bin_dir,
@@ -103,6 +104,16 @@ def test_a_data_folder_made_anew_does_not_find_the_data_of_the_deleted_one(close
     shutil.rmtree(closed_folder / "data")
     assert place(closed_folder / "data").root != first
     assert first.exists()
+
+
+@as_root
+def test_moved_data_is_deleted_with_the_tree_it_belongs_to_and_no_other(closed_folder, closed_wheel):
+    kept, deleted = place(closed_folder / "kept").root, place(closed_folder / "tree" / "data").root
+    (closed_folder / "tree" / "postgres.location").write_text(f"{closed_folder}\n")
+    delete_moved_data(closed_folder / "tree")
+    assert kept.exists()
+    assert not deleted.exists()
+    assert closed_folder.exists()
 
 
 @as_root

@@ -86,6 +86,14 @@ def claim_data_folder(data_dir: Path) -> None:
         data_dir.chmod(data_dir.stat().st_mode & 0o777 | 0o011)
 
 
+def delete_moved_data(tree: Path) -> None:
+    """Delete what `place` put elsewhere for the data folders inside `tree`, a tree of tests that is deleted next."""
+    for pointer in tree.rglob(_POINTER):
+        moved = Path(pointer.read_text().strip())
+        if moved.parent == SYSTEM_ROOT:
+            shutil.rmtree(moved, ignore_errors=True)
+
+
 def can_reach(account: Account, path: Path, right: str) -> bool:
     """Whether `account` has `right` (r, w or x) on `path`, asked of the system rather than computed from modes."""
     asked = subprocess.run(

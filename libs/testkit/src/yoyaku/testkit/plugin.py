@@ -20,6 +20,7 @@ from yoyaku.embedded.postgres_server import SUPERUSER, EmbeddedPostgres
 from yoyaku.embedded.processes import OTLP_ENDPOINT
 from yoyaku.embedded.secrets import SecretsFolder
 from yoyaku.embedded.system import System, SystemOptions, start_system
+from yoyaku.embedded.unprivileged import delete_moved_data
 from yoyaku.testkit.bus import Bus, accounts_for_tests
 from yoyaku.testkit.clock import SetClock
 from yoyaku.testkit.databases import Database, DatabaseFactory
@@ -68,6 +69,13 @@ def scratch_folder() -> Iterator[Path]:
     folder = make_scratch_folder()
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _moved_data_is_deleted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """As root, data folders under `tmp_path` have PostgreSQL's files elsewhere: delete those too, at the very end."""
+    yield
+    delete_moved_data(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
