@@ -42,13 +42,15 @@ class ConsumerSpec:
 
     `max_deliver` counts every delivery, crashes and shutdowns included, so it lies far above the attempts a
     handler gets. `max_ack_pending` counts what is delivered and not yet acknowledged, delayed retries included.
+    `ack_wait_seconds` is how long a killed consumer's events wait for its successor: a living one says every third
+    of it that it is still at work.
     """
 
     stream: str
     durable: str
     owner: str
     filter_subjects: tuple[str, ...]
-    ack_wait_seconds: float = 30.0
+    ack_wait_seconds: float = 10.0
     max_deliver: int = 25
     max_ack_pending: int = 5_000
     batch_size: int = 256
