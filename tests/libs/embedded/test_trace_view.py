@@ -115,8 +115,19 @@ def test_durations_have_their_unit(nanoseconds: int, text: str) -> None:
 def test_the_list_names_each_trace() -> None:
     file = io.StringIO()
     console = Console(file=file, width=100)
-    console.print(traces_table([booking_trace()], console))
+    long_name = booking_trace().model_copy(update={"root_name": "POST /api/v1/reservations " + "x" * 80})
+    console.print(traces_table([long_name], console))
     assert "ab" * 16 in file.getvalue()
+    assert file.getvalue().splitlines()[0].split() == [
+        "began",
+        "(UTC)",
+        "trace",
+        "begins",
+        "with",
+        "took",
+        "spans",
+        "services",
+    ]
     assert "POST /api/v1/reservations" in file.getvalue()
 
 

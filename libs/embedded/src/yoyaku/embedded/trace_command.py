@@ -3,6 +3,7 @@
 import asyncio
 import io
 import sys
+import time
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -13,10 +14,18 @@ from rich.text import Text
 
 from yoyaku.embedded.connection import read_connection
 from yoyaku.embedded.data_lock import holder_of
-from yoyaku.embedded.telemetry_client import TelemetryClient, TelemetryUnavailableError, Trace, TraceSummary
+from yoyaku.embedded.telemetry_client import (
+    POLL_SECONDS,
+    TelemetryClient,
+    TelemetryUnavailableError,
+    Trace,
+    TraceSummary,
+)
 from yoyaku.embedded.trace_view import MIN_PLAIN_WIDTH, TraceView, traces_table
 
 DEFAULT_DATA = Path(".yoyaku")
+_ID_LENGTH = 32
+_PERHAPS = "it may be on its way (--wait 5), or be too old"
 
 Answer = TypeVar("Answer")
 
@@ -75,22 +84,29 @@ async def _newest(url: str, service: str | None, name: str | None, limit: int) -
 
 
 async def _one(url: str, trace_id: str, wait_seconds: float) -> Trace:
-    if not trace_id or len(trace_id) > 32 or set(trace_id) - set("0123456789abcdef"):
+    if not trace_id or len(trace_id) > _ID_LENGTH or set(trace_id) - set("0123456789abcdef"):
         raise UsageError("a trace id has 32 hexadecimal digits (its first few are enough)")
+    deadline = time.monotonic() + wait_seconds
     async with TelemetryClient(url) as client:
-        found = await client.settled_trace(await _whole_id(client, trace_id), wait_seconds=wait_seconds)
+        whole = await _whole_id(client, trace_id, deadline)
+        found = await client.settled_trace(whole, wait_seconds=max(0.0, deadline - time.monotonic()))
     if found is None:
-        raise UsageError(f"no span of trace {trace_id} is held; it may be on its way (--wait 5), or be too old")
+        raise UsageError(f"no span of trace {trace_id} is held; {_PERHAPS}")
     return found
 
 
-async def _whole_id(client: TelemetryClient, start: str) -> str:
-    if len(start) == 32:
+async def _whole_id(client: TelemetryClient, start: str, deadline: float) -> str:
+    if len(start) == _ID_LENGTH:
         return start
-    known = [summary.trace_id for summary in await client.newest(limit=1000) if summary.trace_id.startswith(start)]
-    if len(known) != 1:
-        raise UsageError(f"{len(known) or 'no'} traces begin with {start}")
-    return known[0]
+    while True:
+        known = [summary.trace_id for summary in await client.newest(limit=1000) if summary.trace_id.startswith(start)]
+        if len(known) == 1:
+            return known[0]
+        if len(known) > 1:
+            raise UsageError(f"{len(known)} traces begin with {start}: give more digits")
+        if time.monotonic() >= deadline:
+            raise UsageError(f"no traces begin with {start}; {_PERHAPS}")
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _show_list(console: Console, summaries: list[TraceSummary], *, as_json: bool) -> None:
