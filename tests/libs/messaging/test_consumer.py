@@ -3,6 +3,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
+from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
+from nats.errors import ConnectionClosedError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -409,7 +412,7 @@ async def test_a_consumer_deleted_while_running_is_noticed_and_used_again_when_i
     js, bus: Bus, publisher, consume, seen, until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer_module, "WATCH_SECONDS", 0.1)
-    monkeypatch.setattr(consumer_module, "MISSING_WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(consumer_module, "UNATTACHED_WATCH_SECONDS", 0.1)
     subscription = await consume(seen)
     await js.delete_consumer(SPEC.stream, SPEC.durable)
     await until(lambda: subscription.status.missing)
@@ -425,7 +428,7 @@ async def test_a_consumer_deleted_while_running_is_noticed_and_used_again_when_i
 async def test_a_consumer_that_does_not_exist_yet_is_waited_for_and_never_made_by_the_service(
     js, publisher, consume, seen, until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer_module, "MISSING_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(consumer_module, "UNATTACHED_WATCH_SECONDS", 0.05)
     await js.delete_consumer(SPEC.stream, SPEC.durable)
     subscription = await consume(seen)
     assert subscription.status.missing
@@ -433,6 +436,27 @@ async def test_a_consumer_that_does_not_exist_yet_is_waited_for_and_never_made_b
     await provision(js)
     await publisher.publish()
     await until(lambda: len(seen.done) == 1)
+
+
+@pytest.mark.requirement("GW-05")
+async def test_a_start_that_fails_on_the_way_is_tried_again(
+    publisher, consume, seen, until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer_module, "UNATTACHED_WATCH_SECONDS", 0.05)
+    broken = [NatsTimeoutError(), ConnectionClosedError()]
+    start = BatchPullStreamSubscriber.start
+
+    async def fail_first(subscriber: BatchPullStreamSubscriber) -> None:
+        if broken:
+            raise broken.pop()
+        await start(subscriber)
+
+    monkeypatch.setattr(BatchPullStreamSubscriber, "start", fail_first)
+    subscription = await consume(seen)
+    assert "ConnectionClosedError" in (subscription.status.problem or "")
+    await publisher.publish()
+    await until(lambda: len(seen.done) == 1)
+    await until(lambda: subscription.status.problem is None)
 
 
 @pytest.mark.requirement("EV-05")

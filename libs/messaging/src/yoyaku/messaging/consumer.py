@@ -29,8 +29,8 @@ from yoyaku.messaging.topology import ConsumerSpec
 
 WATCH_SECONDS: Final = 5.0
 """How often the consumer is looked up on the server."""
-MISSING_WATCH_SECONDS: Final = 1.0
-"""How often, while it does not exist."""
+UNATTACHED_WATCH_SECONDS: Final = 1.0
+"""How often, until it was attached to."""
 FETCH_SECONDS: Final = 5.0
 
 
@@ -122,11 +122,31 @@ class Subscription:
         self._counts = None
 
     async def _attach(self) -> None:
-        """Build FastStream's subscriber and put the prompt pull in the place of the client's own subscription."""
+        """Begin to receive; leaves nothing behind when it fails or is cancelled on the way."""
+        pull = PromptPull(
+            self._broker.connection,
+            stream=self.spec.stream,
+            durable=self.spec.durable,
+            batch_size=self.spec.batch_size,
+        )
+        await pull.open()
+        subscriber = self._batch_subscriber(pull)
+        try:
+            await subscriber.start()
+            # FastStream has just made its loop's task, which has not run yet and reads `subscription` on each turn.
+            client_subscription, subscriber.subscription = subscriber.subscription, pull
+            await client_subscription.unsubscribe()
+        except BaseException:
+            await subscriber.stop()
+            await pull.unsubscribe()
+            raise
+        self._subscriber, self._pull = subscriber, pull
+        self._forget_reconnect = self._broker.on_reconnect(pull.forget_requests)
+
+    def _batch_subscriber(self, pull: PromptPull) -> Any:
+        """Make FastStream's batch pull subscriber, which hands what `pull` fetches to the handling."""
         spec, handling = self.spec, self._handling
         assert handling is not None
-        pull = PromptPull(self._broker.connection, stream=spec.stream, durable=spec.durable, batch_size=spec.batch_size)
-        await pull.open()
 
         async def on_batch(messages: Any) -> None:
             pull.taken()
@@ -144,15 +164,7 @@ class Subscription:
             persistent=False,
         )
         subscriber(on_batch)
-        await subscriber.start()
-        await self._replace(subscriber, pull)
-        self._subscriber, self._pull = subscriber, pull
-        self._forget_reconnect = self._broker.on_reconnect(pull.forget_requests)
-
-    async def _replace(self, subscriber: Any, pull: PromptPull) -> None:
-        """Swap before FastStream's loop first runs: its `start` has just made that task and not yet let go."""
-        client_subscription, subscriber.subscription = subscriber.subscription, pull
-        await client_subscription.unsubscribe()
+        return subscriber
 
     async def _detach(self) -> None:
         subscriber, self._subscriber, self._pull = self._subscriber, None, None
@@ -170,31 +182,30 @@ class Subscription:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(MISSING_WATCH_SECONDS if self._missing else WATCH_SECONDS)
+            await asyncio.sleep(WATCH_SECONDS if self._subscriber is not None else UNATTACHED_WATCH_SECONDS)
             await self._look()
 
     async def _look(self) -> None:
-        """Look the consumer up; attach to it when it exists and we are not attached."""
+        """Look the consumer up; attach to it when it exists and we are not attached. What fails is tried again."""
         was_missing = self._missing
         try:
             info = await jetstream(self._broker).consumer_info(self.spec.stream, self.spec.durable)
+            self._missing = False
+            if self._subscriber is None:
+                await self._attach()
         except NotFoundError:
             self._missing = True
             self._counts = None
             if not was_missing:
                 logger.bind(consumer=self.spec.durable, stream=self.spec.stream).error("consumer is missing on the bus")
-            return
         except (Error, TimeoutError) as error:
-            self._unseen_reason = f"the server did not describe the consumer: {type(error).__name__}"
+            self._unseen_reason = f"the consumer could not be looked up: {type(error).__name__}"
             self._counts = None
-            return
-        self._missing = False
-        self._unseen_reason = None
-        self._counts = (info.num_pending or 0, info.num_ack_pending or 0)
-        if was_missing:
-            logger.bind(consumer=self.spec.durable).info("consumer exists again on the bus")
-        if self._subscriber is None:
-            await self._attach()
+        else:
+            self._unseen_reason = None
+            self._counts = (info.num_pending or 0, info.num_ack_pending or 0)
+            if was_missing:
+                logger.bind(consumer=self.spec.durable).info("consumer exists again on the bus")
 
     async def _keep_alive(self) -> None:
         """Tell the server now and then that what we hold is still being worked on."""

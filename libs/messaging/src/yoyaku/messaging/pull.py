@@ -18,7 +18,7 @@ from loguru import logger
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import ConnectionClosedError, ConnectionDrainingError, Error
+from nats.errors import Error
 from nats.errors import TimeoutError as NatsTimeoutError
 
 EXPIRES_SECONDS: Final = 30.0
@@ -129,7 +129,7 @@ class PromptPull:
             self._heard_at = now
         try:
             await self._connection.publish(self._next_subject, json.dumps(request).encode(), reply=self._inbox)
-        except (ConnectionClosedError, ConnectionDrainingError):
+        except Error:
             self._not_before = now + REFUSED_PAUSE_SECONDS
             return
         self._outstanding += self._batch_size
