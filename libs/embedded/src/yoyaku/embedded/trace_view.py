@@ -210,13 +210,13 @@ class TraceView:
 
 def traces_table(summaries: Sequence[TraceSummary], console: Console) -> Table:
     """Return the newest traces as a table."""
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="dim")
-    table.add_column("began (UTC)", no_wrap=True, min_width=12)
-    table.add_column("trace", no_wrap=True, min_width=32)
+    table = Table(expand=True, box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="dim")
+    table.add_column("began (UTC)", no_wrap=True, width=12)
+    table.add_column("trace", no_wrap=True, width=32)
     table.add_column("begins with", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("took", justify="right", no_wrap=True, min_width=7)
-    table.add_column("spans", justify="right", no_wrap=True, min_width=5)
-    table.add_column("services", no_wrap=True, justify="right", min_width=8)
+    table.add_column("took", justify="right", no_wrap=True, width=7)
+    table.add_column("spans", justify="right", no_wrap=True, width=5)
+    table.add_column("services", no_wrap=True, justify="right", width=8)
     colours = service_colours([summary.root_service for summary in summaries])
     for summary in summaries:
         began = datetime.fromtimestamp(summary.start_unix_nano / 1e9, tz=UTC)
