@@ -120,7 +120,7 @@ def verify_command(
         first = None if bad is None else {"path": bad.path, "problem": bad.kind.value, "detail": bad.detail}
         typer.echo(json.dumps({"run_id": run_id, "intact": bad is None, "first_bad_file": first}))
     elif bad is None:
-        err.print(f"[green]intact:[/green] every file of {run_id} was read back")
+        typer.echo(f"intact: every file of {run_id} was read back")
     else:
         err.print(f"[red]damaged:[/red] {bad}", highlight=False)
     if bad is not None:

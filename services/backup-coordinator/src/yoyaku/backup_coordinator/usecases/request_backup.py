@@ -9,6 +9,7 @@ from yoyaku.backup_coordinator.usecases.ports import BackupFailedError, Catalogu
 
 POLL_SECONDS: Final = 0.1
 NOBODY_LEADS: Final = "no coordinator took the request"
+NOBODY_WAITS: Final = "who asked did not wait until a coordinator took the request"
 
 
 class RequestBackup:
@@ -29,11 +30,18 @@ class RequestBackup:
     async def __call__(self, kind: RunKind, requested_by: str) -> Run:
         """Return the run once it is being taken.
 
-        Raises RunInProgressError when another one is, BackupFailedError when no leader begins it in time (it is
-        withdrawn then).
+        Raises RunInProgressError when another one is, BackupFailedError when no leader begins it in time. Then, and
+        when whoever asked goes away first, it is withdrawn.
         """
         run_id = await self._catalogue.request(kind, requested_by, self._current_traceparent())
         self._wake_leader()
+        try:
+            return await self._begun(run_id)
+        except asyncio.CancelledError:
+            await self._catalogue.withdraw(run_id, NOBODY_WAITS)
+            raise
+
+    async def _begun(self, run_id: str) -> Run:
         deadline = asyncio.get_running_loop().time() + self._wait_seconds
         while True:
             run = await self._catalogue.get(run_id)
