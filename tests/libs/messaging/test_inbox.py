@@ -84,16 +84,16 @@ async def test_ids_of_any_form_are_recognised(state, foreign: str) -> None:
 
 
 async def test_two_replicas_with_overlapping_batches_handle_each_event_once(state) -> None:
-    events = [event() for _ in range(200)]
+    """Large batches in opposite orders, so that both are in the middle of theirs when they meet."""
+    events = [event() for _ in range(8000)]
     handled: list[str] = []
 
     async def consume(batch: list[Received]) -> None:
         async with transaction(state.pool) as connection:
             fresh = await unseen(connection, "c1", batch)
-            await asyncio.sleep(0.01)
         handled.extend(ids(fresh))
 
-    await asyncio.gather(*(consume(order) for order in (events, events[::-1], events[50:150], events[::2]) * 2))
+    await asyncio.gather(*(consume(order) for order in (events, events[::-1], events[2000:6000], events[::-2])))
     assert sorted(handled) == sorted(ids(events))
 
 

@@ -69,12 +69,13 @@ async def test_a_leader_renews_for_as_long_as_it_leads(state) -> None:
     await standby.end()
 
 
-async def test_a_fenced_off_leader_cannot_commit(state) -> None:
-    """The leader is paused in a transaction after its time; when it wakes, somebody else leads."""
+@pytest.mark.parametrize("successor", ["b", "a"])
+async def test_a_fenced_off_leader_cannot_commit(state, successor: str) -> None:
+    """When a paused leader goes on, another leads, or a new process under the same name (a restarted container)."""
     await state.as_owner("CREATE TABLE entry (id int)", "GRANT INSERT, SELECT ON entry TO PUBLIC")
     old = Candidate(state.pool, "a")
     await within(5, old.leading)
-    await expire_and_take(state, "b")
+    await expire_and_take(state, successor)
     with pytest.raises(LeadershipLostError):
         async with transaction(state.pool) as connection:
             await connection.execute("INSERT INTO entry VALUES (1)")

@@ -125,7 +125,10 @@ async def test_writers_and_maintenance_get_along(state, emitter) -> None:
     await writing
     await maintain_partitions(state.pool)
     assert len(await state.numbers()) == 600
-    assert await state.pool.fetchval("SELECT count(*) FROM outbox_event WHERE tableoid = 'outbox_event_default'::regclass") == 0
+    assert (
+        await state.pool.fetchval("SELECT count(*) FROM outbox_event WHERE tableoid = 'outbox_event_default'::regclass")
+        == 0
+    )
 
 
 async def write(emitter) -> None:

@@ -81,10 +81,14 @@ async def test_a_message_the_client_refuses_costs_the_others_nothing(publisher) 
 async def test_a_broken_connection_is_noticed_before_the_ack_timeout(booking_broker, nats_server, eventually) -> None:
     publisher = PipelinedPublisher(connection_of(booking_broker), ack_timeout_seconds=3600)
     await publisher.open()
+    unanswered = asyncio.create_task(publisher.publish([message(), message("security.nobody.answers.v1")]))
+    await asyncio.sleep(0.1)
     await asyncio.to_thread(nats_server.kill)
     async with asyncio.timeout(30):
-        outcomes = await publisher.publish([message() for _ in range(3)])
-    assert {outcome.failure for outcome in outcomes} == {FAILURE_CONNECTION}
+        outcomes = await unanswered
+        later = await publisher.publish([message() for _ in range(3)])
+    assert [outcome.failure for outcome in outcomes] == [None, FAILURE_CONNECTION]
+    assert {outcome.failure for outcome in later} == {FAILURE_CONNECTION}
     assert connection_of(booking_broker) is None
     await asyncio.to_thread(nats_server.restart)
 
