@@ -26,7 +26,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "requirements.in"
         source.write_text("\n".join(declared_requirements()) + "\n")
-        command = [Path(sys.executable).parent / "uv", "pip", "compile", source, "-o", ROOT / "requirements.lock"]
+        command: list[str | Path] = [
+            Path(sys.executable).parent / "uv",
+            "pip",
+            "compile",
+            source,
+            "-o",
+            ROOT / "requirements.lock",
+        ]
         options = ["--generate-hashes", "--universal", "--python-version", "3.11", "--no-annotate", "--quiet"]
         options += ["--custom-compile-command", "make lock", *sys.argv[1:]]
         return subprocess.run([*command, *options], check=False).returncode

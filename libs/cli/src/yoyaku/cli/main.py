@@ -7,16 +7,16 @@ group alone, and this package imports no other. A named command loads only its o
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-import click
 import typer
 import typer.main
 from rich.console import Console
+from typer.core import TyperGroup
 
 GROUP = "yoyaku.commands"
 
 
-def to_click(name: str, loaded: Any) -> click.Command:
-    """Turn what an entry point names (a Typer application or a plain function) into a click command."""
+def to_click(name: str, loaded: Any) -> Any:
+    """Turn what an entry point names (a Typer application or a plain function) into a command."""
     if isinstance(loaded, typer.Typer):
         command: Any = typer.main.get_command(loaded)
     else:
@@ -27,18 +27,21 @@ def to_click(name: str, loaded: Any) -> click.Command:
     return command
 
 
-class EntryPointGroup(typer.main.TyperGroup):
-    """A click group whose commands are the installed entry points, loaded when they are asked for."""
+class EntryPointGroup(TyperGroup):
+    """A group whose commands are the installed entry points, loaded when they are asked for.
+
+    Typer brings a click of its own under a private name, so contexts and commands have no type to be named here.
+    """
 
     def _entry(self, name: str) -> EntryPoint | None:
         found = [e for e in entry_points(group=GROUP) if e.name == name]
         return found[0] if found else None
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Name every installed command, sorted."""
         return sorted({e.name for e in entry_points(group=GROUP)})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Load one command; `None` when nothing of that name is installed."""
         entry = self._entry(cmd_name)
         return to_click(cmd_name, entry.load()) if entry else None
