@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import os
 import signal
 import socket
@@ -19,6 +18,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from yoyaku.booking.settings import DatabaseSettings
+from yoyaku.booking.wiring import person_maker
 from yoyaku.embedded.secrets import SecretsFolder
 from yoyaku.testkit.bus import Bus
 from yoyaku.testkit.databases import Database, DatabaseFactory
@@ -190,12 +191,12 @@ def next_slot_fixture() -> Callable[..., dict[str, str]]:
 
 async def furnished(service: Service) -> House:
     """Make the people of a house whose gateway runs."""
-    told = service.run("create-admin", "--user-id", "admin", "--json")
-    assert told.returncode == 0, told.stderr
-    credentials = json.loads(told.stdout)
+    password = "first admin's own words"
+    async with person_maker(DatabaseSettings(database=service.database.service)) as create_person:
+        await create_person.first_admin("admin", password)
     client = httpx.AsyncClient(base_url=service.url, timeout=30, trust_env=False)
-    house = House(service, client, {}, {}, {}, credentials["password"])
-    house.admin = await house.log_in("admin", credentials["password"])
+    house = House(service, client, {}, {}, {}, password)
+    house.admin = await house.log_in("admin", password)
     await house.make_user("hanako")
     await house.make_user("taro")
     house.hanako, house.taro = await house.log_in("hanako"), await house.log_in("taro")

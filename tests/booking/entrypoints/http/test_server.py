@@ -108,7 +108,7 @@ async def test_without_postgres_503_and_back_without_a_restart(
         return bool((await own_house.place(room["id"], next_slot())).status_code == 201)
 
     await eventually(back)
-    assert (await own_house.client.get("/health/ready")).status_code == 200
+    await own_house.service.wait_until_ready()
 
 
 @pytest.mark.requirement("GW-05", "GW-06")

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import uuid_utils
 from loguru import logger
+from nats.errors import Error as NatsError
 
 from yoyaku.booking.adapters.argon2.passwords import Argon2Passwords
 from yoyaku.booking.adapters.jwt.tokens import EdDsaTokens, read_private_key
@@ -207,7 +208,7 @@ async def run_worker(settings: WorkerSettings, stop: asyncio.Event, *, now: Cloc
                     await Relay(pool, broker, service=SERVICE).run(stop)
             finally:
                 health.drain()
-                await broker.stop()
+                await _disconnect(broker)
     logger.info("booking worker stopped")
 
 
@@ -248,6 +249,12 @@ async def _follow(broker: ServiceBroker, run: Coroutine[Any, Any, None], what: s
     try:
         await run
     finally:
+        await _disconnect(broker)
+
+
+async def _disconnect(broker: ServiceBroker) -> None:
+    """Close the connection; one that is just being made anew has nothing to hand in."""
+    with suppress(NatsError):
         await broker.stop()
 
 

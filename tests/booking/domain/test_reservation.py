@@ -1,0 +1,55 @@
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from yoyaku.booking.domain.errors import ReservationAlreadyCancelledError, ReservationEndedError
+from yoyaku.booking.domain.interval import Interval
+from yoyaku.booking.domain.reservation import (
+    TRANSITIONS,
+    Cancellation,
+    CancelReason,
+    Reservation,
+    ReservationStatus,
+)
+from yoyaku.contracts.booking_v1 import CancellationReason
+
+START = datetime(2030, 1, 1, 9, tzinfo=UTC)
+PAGE = Path(__file__).parents[3] / "docs" / "architecture" / "booking.md"
+
+
+def reservation() -> Reservation:
+    interval = Interval(START, START + timedelta(hours=1))
+    return Reservation(uuid4(), 1, uuid4(), interval, "t", ReservationStatus.CONFIRMED, 1, START)
+
+
+def cancellation(at: datetime) -> Cancellation:
+    return Cancellation(at, uuid4(), CancelReason.OTHER, None)
+
+
+@pytest.mark.requirement("BK-06")
+def test_cancelled_once() -> None:
+    gone = reservation().cancelled(cancellation(START - timedelta(hours=1)))
+    assert (gone.status, gone.version) == (ReservationStatus.CANCELLED, 2)
+    with pytest.raises(ReservationAlreadyCancelledError) as caught:
+        gone.cancelled(cancellation(START))
+    assert caught.value.cancelled_at == START - timedelta(hours=1)
+
+
+@pytest.mark.requirement("BK-06")
+def test_what_is_over_stays() -> None:
+    running = START + timedelta(minutes=59)
+    assert reservation().cancelled(cancellation(running)).status is ReservationStatus.CANCELLED
+    with pytest.raises(ReservationEndedError):
+        reservation().cancelled(cancellation(START + timedelta(hours=1)))
+
+
+def test_the_page_draws_the_table() -> None:
+    drawn = set(re.findall(r"^\s*(\w+) --> (\w+): (\w+)$", PAGE.read_text(), re.MULTILINE))
+    assert drawn == {(before.value, after.value, act.value) for (before, act), after in TRANSITIONS.items()}
+
+
+def test_reasons_are_the_contracts() -> None:
+    assert {reason.value for reason in CancelReason} == {reason.value for reason in CancellationReason}
