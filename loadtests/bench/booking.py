@@ -37,6 +37,8 @@ ROUNDS = 3
 SECONDS = 6
 WARMUP_SECONDS = 1.5
 WORKERS = 2
+POOL_MAX = 8
+"""Connections a worker; beside those of pgbench they must fit the server's limit."""
 PEOPLE = 8
 PASSWORD = "kaigishitsu wo yoyaku 7"
 SLOTS_A_ROUND = 100_000
@@ -69,8 +71,7 @@ def measure() -> list[Figure]:
         asyncio.run(make_admin(database))
         with gateway(servers, database, PRODUCTION_SAMPLE_RATIO) as port:
             stage = furnish(servers, database, port)
-            for connections in CONNECTIONS:
-                figures.append(compared(stage, connections))
+            figures += [compared(stage, connections) for connections in CONNECTIONS]
         baseline = figures[-1].baseline
         with gateway(servers, database, 1.0) as port:
             stage.port = port
@@ -172,7 +173,8 @@ def pgbench(stage: Stage, connections: int) -> float:
         script.flush()
         command = [
             str(wheel_bin_dir() / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={connections}",
-            "--jobs=2", f"--time={SECONDS}", f"--file={script.name}", f"--define=slot={stage.next_slots()}", "--host", settings.host, "--port", str(settings.port),
+            "--jobs=2", f"--time={SECONDS}", f"--file={script.name}", f"--define=slot={stage.next_slots()}", "--host", settings.host,
+            "--port", str(settings.port),
             "--username", settings.user, settings.database,
         ]  # fmt: skip
         environment = {**os.environ, "PGPASSWORD": settings.password.get_secret_value()}
@@ -186,7 +188,7 @@ def pgbench(stage: Stage, connections: int) -> float:
 
 
 def booking_script(stage: Stage) -> str:
-    """Write the statements of one booking as pgbench takes them: each client books slot after slot in a room of its own."""
+    """Write the statements of one booking for pgbench: each client books slot after slot in a room of its own."""
     starts_at = "(timestamptz '2040-01-01 00:00Z' + :slot * interval '30 minutes')"
     ends_at = f"({starts_at} + interval '30 minutes')"
     person = "(SELECT id FROM person WHERE user_id = 'p0')"
@@ -257,6 +259,7 @@ def process(servers: Servers, database: Database, port: int, command: str, sampl
         "BOOKING_NATS__NKEY_SEED_FILE": str(servers.bus.seed_file("booking")),
         "BOOKING_HTTP_PORT": str(port or 1),
         "BOOKING_WORKERS": str(WORKERS),
+        "BOOKING_DATABASE__POOL_MAX": str(POOL_MAX),
         "BOOKING_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key_file()),
         "BOOKING_DIGEST_KEY_FILE": str(secrets.digest_key_file()),
         "BOOKING_OBSERVABILITY__TRACE_SAMPLE_RATIO": str(sample_ratio),

@@ -99,9 +99,7 @@ def test_forged(tokens: EdDsaTokens, key: Ed25519PrivateKey, clock: SetClock) ->
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path, key: Ed25519PrivateKey) -> None:
     file = tmp_path / "key.pem"
     file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     file.chmod(0o644)
     with pytest.raises(KeyFileError, match="0600"):

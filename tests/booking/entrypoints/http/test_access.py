@@ -1,0 +1,162 @@
+"""Who gets in, and what each role may do: every route of the document, as nobody and as each role."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+OPEN = {"/api/v1/auth/login", "/health/live", "/health/ready", "/health/startup"}
+REFUSED_TO = {
+    ("POST", "/api/v1/users"): {"USER", "OPERATOR"},
+    ("POST", "/api/v1/rooms"): {"USER", "OPERATOR"},
+    ("POST", "/api/v1/reservations"): {"OPERATOR"},
+    ("POST", "/api/v1/reservations/{reservation_id}/cancel"): {"OPERATOR"},
+    ("GET", "/api/v1/audit/entries"): {"USER"},
+    ("GET", "/api/v1/backups"): {"USER"},
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "/api/v1/users": {"user_id": "x", "display_name": "x", "role": "USER", "password": "x"},
+    "/api/v1/rooms": {"name": "x", "site": "x", "capacity": 1, "time_zone": "Mars/Base"},
+    "/api/v1/reservations": {
+        "room_id": 2_000_000_000,
+        "starts_at": "2033-01-01T00:00:00Z",
+        "ends_at": "2033-01-01T01:00:00Z",
+        "title": "x",
+    },
+    "/api/v1/reservations/{reservation_id}/cancel": {"reason": "other"},
+}
+
+
+async def routes(house: Any) -> list[tuple[str, str]]:
+    document = (await house.client.get("/openapi.json")).json()
+    return [
+        (method.upper(), path) for path, methods in document["paths"].items() for method in methods if path not in OPEN
+    ]
+
+
+async def call(house: Any, method: str, path: str, headers: dict[str, str]) -> Any:
+    address = path.replace("{reservation_id}", str(uuid4()))
+    params = {"date": "2033-01-01"} if (method, path) == ("GET", "/api/v1/reservations") else None
+    body = BODIES.get(path) if method == "POST" else None
+    return await house.client.request(method, address, params=params, json=body, headers=headers)
+
+
+@pytest.mark.requirement("ID-05")
+async def test_every_route_as_nobody_and_as_each_role(house: Any) -> None:
+    await house.make_user("watcher", "OPERATOR")
+    people = {"USER": house.hanako, "ADMIN": house.admin, "OPERATOR": await house.log_in("watcher")}
+    walked = await routes(house)
+    assert {path for _, path in walked} >= {path for _, path in REFUSED_TO}
+    for method, path in walked:
+        assert (await call(house, method, path, {})).status_code == 401, path
+        for role, headers in people.items():
+            answer = await call(house, method, path, headers)
+            refused = role in REFUSED_TO.get((method, path), set())
+            assert (answer.status_code == 403) == refused, (method, path, role, answer.text)
+            assert answer.status_code < 500 or answer.json()["code"] == "service-unavailable", answer.text
+
+
+@pytest.mark.requirement("ID-01")
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Basic aGFuYWtvOng=", "Bearer a.b.c", "bearer  x y", "Token abc"]
+)
+async def test_no_token_no_entry(house: Any, header: str) -> None:
+    answer = await house.client.get("/api/v1/rooms", headers={"Authorization": header})
+    assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.requirement("ID-01")
+async def test_failed_sign_ins_look_alike(house: Any) -> None:
+    bodies = []
+    for user_id, password in (("hanako", "wrong"), ("nobody", "wrong"), ("' OR 1=1 --", "wrong")):
+        answer = await house.client.post("/api/v1/auth/login", json={"user_id": user_id, "password": password})
+        assert answer.status_code == 401
+        bodies.append({name: value for name, value in answer.json().items() if name != "trace_id"})
+    assert bodies[0] == bodies[1] == bodies[2]
+
+
+@pytest.mark.requirement("ID-02", "ID-06")
+async def test_weak_and_taken(house: Any) -> None:
+    body = {"user_id": "hanako", "display_name": "H", "role": "USER", "password": "password12345"}
+    weak = await house.client.post("/api/v1/users", json=body, headers=house.admin)
+    assert (weak.status_code, weak.json()["errors"][0]["code"]) == (422, "too-common")
+    assert "password12345" not in weak.text
+    body["password"] = "blue kettle on the roof"
+    taken = await house.client.post("/api/v1/users", json=body, headers=house.admin)
+    assert (taken.status_code, taken.json()["code"]) == (409, "person-already-exists")
+
+
+@pytest.mark.requirement("EV-03", "ID-05")
+async def test_facts_are_in_the_outbox_and_secrets_nowhere(
+    own_house: Any, next_slot: Callable[..., dict[str, str]]
+) -> None:
+    house = own_house
+    room = await house.make_room()
+    await house.place(room["id"], next_slot(), title="Secret merger")
+    await house.client.post("/api/v1/auth/login", json={"user_id": "my secret password", "password": "hunter2hunter2"})
+    await house.client.post("/api/v1/rooms", json=BODIES["/api/v1/rooms"], headers=house.hanako)
+    connection = await asyncpg.connect(**house.service.database.admin.connect_arguments("tests"))
+    rows = await connection.fetch(
+        "SELECT type, headers::text AS headers, convert_from(body, 'UTF8') AS body FROM outbox_event"
+    )
+    await connection.close()
+    kinds = {row["type"] for row in rows}
+    assert kinds >= {
+        "identity.person.created.v1", "identity.login.succeeded.v1", "identity.login.failed.v1",
+        "identity.access.denied.v1", "booking.room.created.v1", "booking.reservation.confirmed.v1",
+    }  # fmt: skip
+    everything = "".join(row["headers"] + row["body"] for row in rows) + house.service.log()
+    for secret in (
+        "Secret merger",
+        "my secret password",
+        "hunter2hunter2",
+        "kaigishitsu",
+        house.admin["Authorization"],
+    ):
+        assert secret not in everything
+    failed = next(row for row in rows if row["type"] == "identity.login.failed.v1")
+    assert '"ce-clientaddress": "127.0.0.1"' in failed["headers"]
+
+
+@pytest.mark.requirement("ID-02")
+async def test_sign_ins_leave_room_for_bookings(house: Any, next_slot: Callable[..., dict[str, str]]) -> None:
+    room = await house.make_room()
+    sign_ins = [asyncio.create_task(house.log_in("hanako")) for _ in range(20)]
+    made = await house.place(room["id"], next_slot())
+    waiting = sum(not task.done() for task in sign_ins)
+    await asyncio.gather(*sign_ins)
+    assert made.status_code == 201
+    assert waiting > 0
+
+
+@pytest.mark.requirement("BK-01")
+async def test_rooms_are_listed_in_pages(house: Any) -> None:
+    made = [(await house.make_room(features=["b", "a", "a"]))["id"] for _ in range(3)]
+    first = await house.client.get(f"/api/v1/rooms?after={made[0] - 1}&limit=2", headers=house.taro)
+    assert [room["id"] for room in first.json()["items"]] == made[:2]
+    assert first.json()["items"][0]["features"] == ["a", "b"]
+    second = await house.client.get(first.links["next"]["url"], headers=house.taro)
+    assert second.json()["items"][0]["id"] == made[2]
+    bad = await house.client.post("/api/v1/rooms", json=BODIES["/api/v1/rooms"], headers=house.admin)
+    assert (bad.status_code, bad.json()["errors"][0]["code"]) == (422, "unknown-time-zone")
+
+
+@pytest.mark.requirement("GW-05")
+async def test_health_tells_the_public_pass_or_fail(house: Any, eventually: Callable[..., Awaitable[None]]) -> None:
+    for question in ("live", "ready", "startup"):
+        public = await house.client.get(f"/health/{question}")
+        assert public.json() == {"status": "pass"}
+        assert public.headers["content-type"] == "application/health+json"
+    detailed = await house.client.get("/health/ready", headers=house.admin)
+    assert "database:responseTime" in detailed.json()["checks"]
+
+
+@pytest.mark.requirement("EV-07", "OB-01")
+async def test_a_trace_goes_on(house: Any) -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    answer = await house.client.get("/api/v1/rooms", headers={**house.hanako, "traceparent": traceparent})
+    assert answer.headers["X-Trace-Id"] == "0af7651916cd43dd8448eb211c80319c"

@@ -1,0 +1,107 @@
+"""Use cases over the ports in memory, and the ports themselves, in memory and on PostgreSQL."""
+
+import importlib.util
+import itertools
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from yoyaku.booking.adapters.postgres.transactions import PostgresReads, PostgresTransactions, RememberedRooms
+from yoyaku.booking.domain.person import Person, Role
+from yoyaku.booking.domain.policy import BookingPolicy
+from yoyaku.booking.usecases.caller import Caller
+from yoyaku.booking.usecases.cancel_reservation import CancelReservation
+from yoyaku.booking.usecases.check_permission import CheckPermission
+from yoyaku.booking.usecases.create_person import CreatePerson
+from yoyaku.booking.usecases.create_room import CreateRoom
+from yoyaku.booking.usecases.log_in import LogIn
+from yoyaku.booking.usecases.place_reservation import PlaceReservation
+from yoyaku.booking.usecases.ports import NewRoom
+from yoyaku.messaging.ids import new_event_id
+from yoyaku.messaging.outbox import Outbox
+from yoyaku.postgres.pool import connected_pool
+from yoyaku.testkit.clock import SetClock
+from yoyaku.testkit.databases import Database
+
+
+def _load_fakes() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("booking_fakes", Path(__file__).with_name("fakes.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fakes = _load_fakes()
+
+
+def ids() -> Callable[[], UUID]:
+    numbers = itertools.count(1)
+    return lambda: UUID(int=next(numbers))
+
+
+class Desk(SimpleNamespace):
+    """Every use case over one memory."""
+
+
+@pytest.fixture
+def caller() -> Callable[..., Caller]:
+    return lambda role=Role.USER, number=100: Caller(UUID(int=number), role, "127.0.0.1")
+
+
+@pytest.fixture
+def desk(clock: SetClock) -> Any:
+    transactions = fakes.InMemoryTransactions()
+    reads = fakes.InMemoryReads(transactions)
+    passwords = fakes.PlainPasswords()
+    check = CheckPermission(transactions)
+    new_id = ids()
+    rooms = RememberedRooms(reads)
+    return Desk(
+        transactions=transactions,
+        reads=reads,
+        passwords=passwords,
+        rooms=rooms,
+        clock=clock,
+        place=PlaceReservation(transactions, rooms, check, BookingPolicy(), new_id, clock),
+        cancel=CancelReservation(reads, transactions, check, clock),
+        create_room=CreateRoom(transactions, check, clock),
+        create_person=CreatePerson(transactions, passwords, check, frozenset({"password"}), new_id, clock),
+        log_in=LogIn(reads, transactions, passwords, fakes.PlainTokens(), lambda text: f"{'d' * 16}{len(text)}", clock),
+        events=lambda: [emitted.event for emitted in transactions.state.events],
+    )
+
+
+@pytest.fixture
+def new_room() -> NewRoom:
+    return NewRoom(name="Fuji", site="Tokyo", capacity=8, time_zone="Asia/Tokyo")
+
+
+@pytest_asyncio.fixture(params=["in memory", "postgres"])
+async def ports(request: pytest.FixtureRequest, clock: SetClock) -> AsyncIterator[Any]:
+    """The ports, once in memory and once on PostgreSQL: both must keep the same promises."""
+    if request.param == "in memory":
+        transactions = fakes.InMemoryTransactions()
+        yield SimpleNamespace(begin=transactions.begin, reads=fakes.InMemoryReads(transactions), clock=clock)
+        return
+    factory: Callable[..., Awaitable[Database]] = request.getfixturevalue("database_factory").create
+    database = await factory("yoyaku.booking")
+    async with connected_pool(database.service, application_name="tests") as pool:
+        outbox = Outbox(service="booking", new_id=new_event_id, now=clock)
+        real = PostgresTransactions(pool, outbox, keep_answers_for=timedelta(hours=24))
+        yield SimpleNamespace(begin=real.begin, reads=PostgresReads(pool), clock=clock)
+    await request.getfixturevalue("database_factory").drop(database)
+
+
+@pytest.fixture
+def person(clock: SetClock) -> Person:
+    return Person(UUID(int=100), "hanako", "Hanako", Role.USER, clock())

@@ -1,0 +1,89 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from yoyaku.booking.domain.errors import PersonAlreadyExistsError, RuleBrokenError, SignInFailedError
+from yoyaku.booking.domain.person import Role
+from yoyaku.booking.usecases.caller import Caller
+from yoyaku.booking.usecases.create_person import NewPerson
+from yoyaku.booking.usecases.log_in import Attempt
+from yoyaku.booking.usecases.ports import Credentials
+from yoyaku.contracts.identity_v1 import LoginFailed, LoginFailureReason, LoginSucceeded, PersonCreated
+
+WORDS = "blue kettle on the roof"
+
+
+def attempt(user_id: str = "hanako", password: str = WORDS) -> Attempt:
+    return Attempt(user_id, password, "127.0.0.1", "curl/8")
+
+
+@pytest.fixture
+async def hanako(desk: Any, caller: Callable[..., Caller]) -> Any:
+    made = await desk.create_person(caller(Role.ADMIN), NewPerson("Hanako", "花子", Role.USER, WORDS))
+    desk.transactions.state.events.clear()
+    desk.passwords.work = 0
+    return made
+
+
+@pytest.mark.requirement("ID-01")
+async def test_signed_in(desk: Any, hanako: Any) -> None:
+    assert (await desk.log_in(attempt("HANAKO"))).text == "token of hanako"
+    (event,) = desk.events()
+    assert isinstance(event, LoginSucceeded)
+    assert event.person_id == str(hanako.id)
+
+
+@pytest.mark.requirement("ID-01", "ID-02")
+@pytest.mark.parametrize("case", ["unknown", "wrong", "disabled"])
+async def test_every_failure_costs_the_same_and_tells_nothing(desk: Any, hanako: Any, case: str) -> None:
+    if case == "disabled":
+        known = desk.transactions.state.people[hanako.id]
+        gone = Credentials(replace(known.person, disabled_at=desk.clock()), known.password_hash)
+        desk.transactions.state.people[hanako.id] = gone
+    tried = {
+        "unknown": attempt("my secret typed in the wrong field"),
+        "wrong": attempt(password="x"),
+        "disabled": attempt(),
+    }[case]
+    with pytest.raises(SignInFailedError) as caught:
+        await desk.log_in(tried)
+    assert str(caught.value) == ""
+    assert desk.passwords.work == 1
+    (event,) = desk.events()
+    assert isinstance(event, LoginFailed)
+    assert (
+        event.reason
+        is {
+            "unknown": LoginFailureReason.UNKNOWN_USER,
+            "wrong": LoginFailureReason.WRONG_PASSWORD,
+            "disabled": LoginFailureReason.DISABLED,
+        }[case]
+    )
+    assert "secret" not in event.model_dump_json()
+
+
+@pytest.mark.requirement("ID-02")
+async def test_hashed_anew_when_parameters_changed(desk: Any, hanako: Any) -> None:
+    desk.passwords.outdated = True
+    await desk.log_in(attempt())
+    assert desk.passwords.work == 2
+
+
+@pytest.mark.requirement("ID-06")
+async def test_the_first_admin_is_made_once(desk: Any) -> None:
+    made = await desk.create_person.first_admin("admin", WORDS)
+    assert made.role is Role.ADMIN
+    (event,) = desk.events()
+    assert isinstance(event, PersonCreated)
+    assert desk.transactions.state.events[0].actor == "operator"
+    with pytest.raises(PersonAlreadyExistsError):
+        await desk.create_person.first_admin("other", WORDS)
+
+
+@pytest.mark.requirement("ID-02", "ID-06")
+async def test_all_that_is_wrong_with_a_person_is_named(desk: Any, caller: Callable[..., Caller]) -> None:
+    with pytest.raises(RuleBrokenError) as caught:
+        await desk.create_person(caller(Role.ADMIN), NewPerson("-", " ", Role.USER, "password"))
+    assert [violation.field for violation in caught.value.violations] == ["user_id", "display_name", "password"]
