@@ -18,6 +18,12 @@ from yoyaku.messaging.leadership import LeadershipLostError, Lease
 from yoyaku.messaging.topology import SERVICES
 
 SERVICE: Final = "audit-log"
+LET_GO_SECONDS: Final = 20.0
+"""More than one append and the bus's own limits take."""
+
+
+class ConsumersHeldError(RuntimeError):
+    """A former leader could not let go of its consumers; events would go round through it."""
 
 
 class Sequencer:
@@ -36,7 +42,7 @@ class Sequencer:
     async def run(self, lease: Lease, log: Log) -> None:
         """Record events into `log`, which is fenced by `lease`, until told to stop.
 
-        Raises LeadershipLostError when the fence has refused this lease.
+        Raises LeadershipLostError when the fence has refused this lease, ConsumersHeldError when stopping hangs.
         """
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[bool] = loop.create_future()
@@ -62,4 +68,13 @@ class Sequencer:
             stopping.cancel()
             lost.cancel()
             self._subscriptions = ()
+            await _let_go(subscriptions)
+
+
+async def _let_go(subscriptions: Sequence[Subscription]) -> None:
+    """Stop every consumer; a process that cannot is no standby: it ends, and is started anew."""
+    try:
+        async with asyncio.timeout(LET_GO_SECONDS):
             await asyncio.gather(*(subscription.stop() for subscription in subscriptions))
+    except TimeoutError as late:
+        raise ConsumersHeldError(f"consumers were not given up within {LET_GO_SECONDS:g} s") from late
