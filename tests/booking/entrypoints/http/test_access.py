@@ -60,9 +60,7 @@ async def test_every_route_as_nobody_and_as_each_role(house: Any) -> None:
 
 
 @pytest.mark.requirement("ID-01")
-@pytest.mark.parametrize(
-    "header", ["", "Bearer", "Basic aGFuYWtvOng=", "Bearer a.b.c", "bearer  x y", "Token abc"]
-)
+@pytest.mark.parametrize("header", ["", "Bearer", "Basic aGFuYWtvOng=", "Bearer a.b.c", "bearer  x y", "Token abc"])
 async def test_no_token_no_entry(house: Any, header: str) -> None:
     answer = await house.client.get("/api/v1/rooms", headers={"Authorization": header})
     assert (answer.status_code, answer.json()["code"]) == (401, "not-authenticated")

@@ -100,7 +100,11 @@ async def test_without_postgres_503_and_back_without_a_restart(
     assert refused.headers["Retry-After"]
     login = await own_house.client.post("/api/v1/auth/login", json={"user_id": "hanako", "password": "x"})
     assert login.status_code == 503
-    assert (await own_house.client.get("/health/ready")).status_code == 503
+
+    async def unready() -> bool:
+        return bool((await own_house.client.get("/health/ready")).status_code == 503)
+
+    await eventually(unready)
     assert (await own_house.client.get("/health/live")).status_code == 200
     postgres_server.restart()
 
