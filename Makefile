@@ -27,7 +27,7 @@ install: $(STAMP) ## Install everything into .venv from requirements.lock
 
 $(STAMP): requirements.lock $(MEMBERS)
 	@command -v $(PYTHON) >/dev/null || { echo "Yoyaku needs Python 3.11: '$(PYTHON)' was not found (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Yoyaku needs Python 3.11, but '$(PYTHON)' is $$($(PYTHON) --version)" >&2; exit 1; }
+	@found=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); test "$$found" = 3.11 || { echo "Yoyaku needs Python 3.11, but '$(PYTHON)' $${found:+is Python }$${found:-does not run} (set PYTHON=/path/to/python3.11)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) (only the first time, and when requirements.lock changes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,7 +84,11 @@ async def test_a_leader_that_was_frozen_commits_nothing_twice(
 
 @pytest.mark.requirement("GW-07", "SD-04")
 async def test_sigterm_ends_it_well_and_operators_see_the_blocks(
-    start_replica: Callable[..., Any], detector_environment: dict[str, str], attack: Any, eventually: Eventually
+    tmp_path: Path,
+    start_replica: Callable[..., Any],
+    detector_environment: dict[str, str],
+    attack: Any,
+    eventually: Eventually,
 ) -> None:
     replica = start_replica()
     await eventually(replica.leads)
@@ -90,16 +96,13 @@ async def test_sigterm_ends_it_well_and_operators_see_the_blocks(
     await eventually(attack.is_blocked)
     replica.process.send_signal(signal.SIGTERM)
     assert replica.process.wait(20) == 0
-    module = f"{MODULE}.entrypoints.list_blocks"
-    (block,) = json.loads(executed(module, "--json", env=detector_environment).stdout)
+    shown = partial(executed, f"{MODULE}.entrypoints.list_blocks")
+    (block,) = json.loads(shown(str(tmp_path), "--json", env=detector_environment).stdout)
     (pushed,) = (await attack.blocks()).values()
     assert block["value"] == "203.0.113.9"
     assert block["block_id"] == pushed.block_id
-    assert b"1 blocks in force" in executed(module, env=detector_environment).stdout
-    unset = executed(module, env={})
-    assert unset.returncode == 2
-    assert b"SECURITY_DETECTOR_DATABASE__HOST" in unset.stderr
-    away = executed(module, env=detector_environment | {"SECURITY_DETECTOR_DATABASE__PORT": "1"})
+    assert b"1 blocks in force" in shown(str(tmp_path), env=detector_environment).stdout
+    away = shown(str(tmp_path), env=detector_environment | {"SECURITY_DETECTOR_DATABASE__PORT": "1"})
     assert away.returncode == 1
     assert b"cannot be read" in away.stderr
 
@@ -130,3 +133,9 @@ def test_an_unknown_word_shows_the_usage() -> None:
     done = executed(MODULE, "attack", env={})
     assert done.returncode == 1
     assert USAGE in done.stderr.decode()
+
+
+def test_help_says_what_it_does_and_is_no_failure() -> None:
+    done = executed(MODULE, "--help", env={})
+    assert done.returncode == 0
+    assert USAGE in done.stdout.decode()

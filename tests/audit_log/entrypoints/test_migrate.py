@@ -44,3 +44,10 @@ async def test_a_wrong_word_is_wrong_usage() -> None:
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "usage:" in done.stderr
+
+
+async def test_help_is_no_failure() -> None:
+    command = [sys.executable, "-m", "yoyaku.audit_log", "--help"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert "usage:" in done.stdout

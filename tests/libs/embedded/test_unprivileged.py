@@ -140,3 +140,10 @@ async def _one(server: EmbeddedPostgres) -> object:
         return await connection.fetchval("SELECT 1")
     finally:
         await connection.close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(scratch_folder):
+    (scratch_folder / "letter").touch()
+    for unusable in (scratch_folder / "letter", scratch_folder / "letter" / "below"):
+        with pytest.raises(PlacementError, match=f"{unusable} cannot be a data folder.*--data"):
+            claim_data_folder(unusable)

@@ -27,7 +27,9 @@ class PortTakenError(PortError):
     """The port that was asked for is in use; says by whom where the system tells."""
 
     def __init__(self, port: int, holder: str) -> None:
-        super().__init__(f"port {port} on {LOOPBACK} is in use by {holder}: stop it or choose another port")
+        super().__init__(
+            f"port {port} on {LOOPBACK} is in use by {holder}: stop it, or choose another port (`yoyaku up --port N`)"
+        )
         self.port = port
         self.holder = holder
 

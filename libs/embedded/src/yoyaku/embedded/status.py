@@ -72,7 +72,8 @@ def status(
     """Show each process, its health, its memory and its lag. Exits 1 when nothing runs or something is not healthy."""
     holder, connection = holder_of(data), read_connection(data)
     if holder is None or connection is None:
-        Console(stderr=True).print(Text(f"yoyaku status: no system runs on {data}"), soft_wrap=True)
+        missing = f"yoyaku status: no system runs on {data}; start one with `yoyaku up`, or name its folder with --data"
+        Console(stderr=True).print(Text(missing), soft_wrap=True)
         raise typer.Exit(1)
     found = asyncio.run(examine(connection))
     if as_json:

@@ -78,9 +78,17 @@ def place(data_dir: Path) -> Placement:
 def claim_data_folder(data_dir: Path) -> None:
     """Make the data folder; an empty one of ours becomes passable (not readable), so that PostgreSQL's user gets in.
 
-    A folder that holds anything already keeps its rights: it may be somebody's home.
+    A folder that holds anything already keeps its rights: it may be somebody's home. Raises PlacementError when it
+    cannot be made or written to.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PlacementError(
+            f"{data_dir} cannot be a data folder: {error.strerror}; name another with --data"
+        ) from error
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise PlacementError(f"{data_dir} cannot be written to; name another data folder with --data")
     ours = data_dir.stat().st_uid == os.geteuid()
     if os.geteuid() == 0 and ours and not any(data_dir.iterdir()):
         data_dir.chmod(data_dir.stat().st_mode & 0o777 | 0o011)

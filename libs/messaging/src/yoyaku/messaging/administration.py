@@ -44,7 +44,8 @@ def settings_for(identity: str, data_dir: Path) -> NatsSettings:
         return NatsSettings(url=connection["nats_url"], nkey_seed_file=Path(connection["nats_seed_files"][identity]))
     except FileNotFoundError:
         raise BusUnreachableError(
-            f"no bus known: set YOYAKU_NATS__URL, or name a running system's folder with --data ({path} is not there)"
+            f"no system runs on {data_dir}; start one with `yoyaku up`, or name its folder with --data, "
+            "or the bus by YOYAKU_NATS__URL"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise BusUnreachableError(f"{path} does not say how {identity} reaches the bus") from error

@@ -15,7 +15,11 @@ from yoyaku.audit_log.wiring import run
 from yoyaku.observability.setup import observed
 
 MIGRATE: Final = "yoyaku.audit_log.entrypoints.migrate"
-USAGE: Final = "usage: python -m yoyaku.audit_log [migrate]"
+USAGE: Final = """usage: python -m yoyaku.audit_log [migrate]
+
+Without an argument: records every event, until SIGTERM or SIGINT.
+migrate: brings the database to the state this version needs, as its owner role.
+Settings come from AUDIT_LOG_... in the environment; settings.py of the service names them all."""
 
 
 async def _until_told_to_stop(settings: AuditLogSettings) -> None:
@@ -42,6 +46,8 @@ def main(arguments: list[str]) -> None:
         serve()
     elif arguments == ["migrate"]:
         runpy.run_module(MIGRATE, run_name="__main__")
+    elif arguments in (["--help"], ["-h"]):
+        sys.stdout.write(f"{USAGE}\n")
     else:
         sys.exit(USAGE)
 

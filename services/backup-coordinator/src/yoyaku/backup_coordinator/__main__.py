@@ -14,7 +14,11 @@ from yoyaku.backup_coordinator.wiring import SERVICE, run
 from yoyaku.observability.setup import observed
 
 MIGRATE: Final = "yoyaku.backup_coordinator.entrypoints.migrate"
-USAGE: Final = "usage: python -m yoyaku.backup_coordinator [migrate]"
+USAGE: Final = """usage: python -m yoyaku.backup_coordinator [migrate]
+
+Without an argument: takes backups on schedule and when asked, until SIGTERM or SIGINT.
+migrate: brings the database to the state this version needs, as its owner role.
+Settings come from BACKUP_COORDINATOR_... in the environment; settings.py of the service names them all."""
 
 
 async def _until_told_to_stop(settings: BackupCoordinatorSettings) -> None:
@@ -41,6 +45,8 @@ def main(arguments: list[str]) -> None:
         serve()
     elif arguments == ["migrate"]:
         runpy.run_module(MIGRATE, run_name="__main__")
+    elif arguments in (["--help"], ["-h"]):
+        sys.stdout.write(f"{USAGE}\n")
     else:
         sys.exit(USAGE)
 

@@ -15,7 +15,11 @@ from yoyaku.security_detector.settings import SecurityDetectorSettings
 from yoyaku.security_detector.wiring import run
 
 MIGRATE: Final = "yoyaku.security_detector.entrypoints.migrate"
-USAGE: Final = "usage: python -m yoyaku.security_detector [migrate]"
+USAGE: Final = """usage: python -m yoyaku.security_detector [migrate]
+
+Without an argument: judges sign-ins and imposes blocks, until SIGTERM or SIGINT.
+migrate: brings the database to the state this version needs, as its owner role.
+Settings come from SECURITY_DETECTOR_... in the environment; settings.py of the service names them all."""
 
 
 async def _until_told_to_stop(settings: SecurityDetectorSettings) -> None:
@@ -42,6 +46,8 @@ def main(arguments: list[str]) -> None:
         serve()
     elif arguments == ["migrate"]:
         runpy.run_module(MIGRATE, run_name="__main__")
+    elif arguments in (["--help"], ["-h"]):
+        sys.stdout.write(f"{USAGE}\n")
     else:
         sys.exit(USAGE)
 

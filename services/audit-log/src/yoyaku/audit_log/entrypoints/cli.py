@@ -29,7 +29,7 @@ ANSWER_SECONDS: Final = 10.0
 PIPED_WIDTH: Final = 400
 """Columns when nobody's terminal sets a limit: nothing is cut off for grep."""
 
-app = typer.Typer(no_args_is_help=True, help="The audit log: every event, in gap-free positions.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The audit log: every event, in gap-free positions.")
 err = Console(stderr=True, soft_wrap=True)
 
 DataOption = Annotated[Path, typer.Option("--data", help="Data folder of a running system.", metavar="DIR")]
@@ -67,7 +67,7 @@ def entries_command(
     except RpcFailedError as error:
         _fail(str(error), EXIT_REFUSED)
     except (BusUnreachableError, BusError, RpcUnavailableError, TimeoutError, OSError) as error:
-        _fail(str(error) or "the bus does not answer", EXIT_UNREACHABLE)
+        _fail(str(error) or "the bus does not answer: does the system run? See `yoyaku status`", EXIT_UNREACHABLE)
     if as_json:
         typer.echo(json.dumps(reply.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return

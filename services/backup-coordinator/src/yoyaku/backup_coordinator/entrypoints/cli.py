@@ -39,7 +39,7 @@ POLL_SECONDS: Final = 0.3
 PIPED_WIDTH: Final = 400
 BACKUPS_FOLDER: Final = "backups"
 
-app = typer.Typer(no_args_is_help=True, help="Backups of the whole cluster: take, list, verify.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Backups of the whole cluster: take, list, verify.")
 err = Console(stderr=True, soft_wrap=True)
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except RpcFailedError as error:
         _fail(str(error), EXIT_FAILED)
     except (BusUnreachableError, BusError, RpcUnavailableError, TimeoutError, OSError) as error:
-        _fail(str(error) or "the bus does not answer", EXIT_UNREACHABLE)
+        _fail(str(error) or "the bus does not answer: does the system run? See `yoyaku status`", EXIT_UNREACHABLE)
 
 
 @app.command("now")
@@ -167,8 +167,12 @@ def _print_runs(runs: list[BackupRun], *, as_json: bool, single: bool = False) -
         typer.echo(json.dumps({"run": told[0]} if single else {"runs": told}, indent=2))
         return
     table = Table(box=None, header_style="bold")
-    for name in ("Run", "Kind", "State", "Started (UTC)", "Seconds", "Size", "Files", "Reason"):
+    table.add_column("Run", no_wrap=True)
+    for name in ("Kind", "State", "Started (UTC)", "Seconds", "Size", "Files"):
         table.add_column(name, overflow="fold")
+    some_failed = any(run.reason for run in runs)
+    if some_failed:
+        table.add_column("Reason", overflow="fold")
     for run in runs:
         table.add_row(
             run.run_id,
@@ -178,6 +182,6 @@ def _print_runs(runs: list[BackupRun], *, as_json: bool, single: bool = False) -
             "" if run.duration_seconds is None else f"{run.duration_seconds:.1f}",
             "" if run.size_bytes is None else f"{run.size_bytes / 1e6:.1f} MB",
             "" if run.file_count is None else str(run.file_count),
-            run.reason or "",
+            *([run.reason or ""] if some_failed else []),
         )
     Console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -14,10 +15,15 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Attacks seen
 
 @app.command()
 def blocks(
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON, for programs.")] = False,
+    data: Annotated[Path, typer.Option("--data", help="Data folder of a running system.", metavar="DIR")] = Path(
+        ".yoyaku"
+    ),
 ) -> None:
-    """List the blocks in force (needs SECURITY_DETECTOR_DATABASE__… in the environment)."""
-    command = [sys.executable, "-m", f"{_PACKAGE}.entrypoints.list_blocks", *(["--json"] if as_json else [])]
+    """List the blocks in force. SECURITY_DETECTOR_DATABASE__… in the environment wins over the data folder."""
+    module = f"{_PACKAGE}.entrypoints.list_blocks"
+    command = [sys.executable, "-m", module, str(data), *(["--json"] if as_json else [])]
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 

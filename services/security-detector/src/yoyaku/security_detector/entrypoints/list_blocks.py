@@ -2,22 +2,61 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from yoyaku.messaging.administration import CONNECTION_FILE
 from yoyaku.postgres.errors import PostgresError
+from yoyaku.postgres.settings import PostgresSettings
 from yoyaku.security_detector.domain.block import Block
 from yoyaku.security_detector.settings import ReadingSettings
 from yoyaku.security_detector.wiring import opened_blocks
 
 EXIT_UNAVAILABLE: Final = 1
 EXIT_NOT_CONFIGURED: Final = 2
+DATABASE: Final = "security"
+ROLE: Final = "security_service"
+
+
+class NotConfiguredError(Exception):
+    """Neither the environment nor the data folder says where the database is; the message says what to do."""
+
+
+def settings_for(data_dir: Path) -> ReadingSettings:
+    """Find the database: the environment first, then the data folder of a running system. Raises NotConfiguredError."""
+    if any(name.upper().startswith("SECURITY_DETECTOR_DATABASE__") for name in os.environ):
+        try:
+            return ReadingSettings()
+        except ValidationError as error:
+            wrong = ", ".join("__".join(str(part) for part in one["loc"]).upper() for one in error.errors())
+            raise NotConfiguredError(f"in the environment, SECURITY_DETECTOR_: {wrong} is missing or wrong") from None
+    path = data_dir / CONNECTION_FILE
+    try:
+        told = json.loads(path.read_text())
+        return ReadingSettings(
+            database=PostgresSettings(
+                host=told["postgres_host"],
+                port=told["postgres_port"],
+                database=DATABASE,
+                user=ROLE,
+                password_file=Path(told["password_files"][ROLE]),
+            )
+        )
+    except FileNotFoundError:
+        raise NotConfiguredError(
+            f"no system runs on {data_dir}; start one with `yoyaku up`, or name its folder with --data, "
+            "or the database by SECURITY_DETECTOR_DATABASE__HOST, __PORT, __DATABASE, __USER and __PASSWORD_FILE"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotConfiguredError(f"{path} does not say how {ROLE} reaches its database") from error
 
 
 async def read(settings: ReadingSettings, now: datetime) -> Sequence[Block]:
@@ -55,20 +94,22 @@ def as_table(blocks: Sequence[Block], now: datetime) -> Table:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the blocks; 1 when the database cannot be reached, 2 when it is not named."""
-    errors = Console(stderr=True)
+    """Print the blocks of the data folder named first; 1 when the database cannot be reached, 2 when it is unknown."""
+    errors = Console(stderr=True, soft_wrap=True)
+    data_dir, *options = arguments
     try:
-        settings = ReadingSettings()
-    except ValidationError:
-        errors.print("Set SECURITY_DETECTOR_DATABASE__HOST, __PORT, __DATABASE, __USER and __PASSWORD_FILE first.")
+        settings = settings_for(Path(data_dir))
+    except NotConfiguredError as error:
+        errors.print(f"error: {error}", markup=False, highlight=False)
         return EXIT_NOT_CONFIGURED
     now = datetime.now(UTC)
     try:
         blocks = asyncio.run(read(settings, now))
     except PostgresError as error:
-        errors.print(f"The detector's database cannot be read: {error}", markup=False)
+        told = f"error: the detector's database cannot be read, see `yoyaku status`: {error}"
+        errors.print(told, markup=False, highlight=False)
         return EXIT_UNAVAILABLE
-    if "--json" in arguments:
+    if "--json" in options:
         sys.stdout.write(f"{as_json(blocks)}\n")
     else:
         Console().print(as_table(blocks, now))
