@@ -394,6 +394,63 @@ async def test_stopping_the_broker_stops_its_subscriptions_too(js, publisher, br
     assert not subscription.status.running
 
 
+@pytest.mark.requirement("EV-05")
+async def test_a_stop_whose_caller_is_cancelled_ends_the_subscription_all_the_same(
+    js, publisher, consume, seen, until
+) -> None:
+    running, release = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: object) -> None:
+        running.set()
+        await release.wait()
+
+    seen.before = hold
+    await publisher.publish()
+    subscription = await consume(seen)
+    await running.wait()
+    stopping = asyncio.create_task(subscription.stop())
+    await asyncio.sleep(0.05)
+    stopping.cancel()
+    await asyncio.gather(stopping, return_exceptions=True)
+    release.set()
+    await subscription.stop()
+    await publisher.publish_many(5)
+    again = Seen()
+    await consume(again)
+    await until(lambda: len(again.done) == 5)
+    assert {event.delivered_count for event in again.events} == {1}
+
+
+@pytest.mark.requirement("EV-05")
+async def test_stopping_ends_a_look_that_takes_its_cancellation_for_an_answer(
+    publisher, consume, seen, until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `asyncio.wait_for` of Python 3.11 does when the answer comes in the same turn of the loop."""
+    monkeypatch.setattr(consumer_module, "WATCH_SECONDS", 0.05)
+    subscription = await consume(seen)
+    looking = asyncio.Event()
+    real = JetStreamContext.consumer_info
+
+    async def answer_when_cancelled(js: JetStreamContext, *arguments: object, **options: object) -> object:
+        info = await real(js, *arguments, **options)
+        looking.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return info
+
+    monkeypatch.setattr(JetStreamContext, "consumer_info", answer_when_cancelled)
+    await looking.wait()
+    async with asyncio.timeout(10):
+        await subscription.stop()
+    monkeypatch.undo()
+    await publisher.publish_many(5)
+    again = Seen()
+    await consume(again)
+    await until(lambda: len(again.done) == 5)
+    assert {event.delivered_count for event in again.events} == {1}
+
+
 async def test_a_subscription_can_be_started_and_stopped_again_and_again(js, publisher, consume, seen, until) -> None:
     subscription = await consume(seen)
     for number in range(1, 4):

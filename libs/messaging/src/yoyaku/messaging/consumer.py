@@ -26,6 +26,7 @@ from yoyaku.messaging.received import ReceivedEvent as ReceivedEvent
 from yoyaku.messaging.received import UnknownVersionError as UnknownVersionError
 from yoyaku.messaging.received import UnreadableEventError as UnreadableEventError
 from yoyaku.messaging.topology import ConsumerSpec
+from yoyaku.messaging.waiting import ended
 
 WATCH_SECONDS: Final = 5.0
 """How often the consumer is looked up on the server."""
@@ -72,6 +73,7 @@ class Subscription:
         self._pull: PromptPull | None = None
         self._subscriber: Any = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._ending: asyncio.Task[None] | None = None
         self._missing = False
         self._unseen_reason: str | None = None
         self._counts: tuple[int, int] | None = None
@@ -108,17 +110,25 @@ class Subscription:
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._keep_alive())]
 
     async def stop(self) -> None:
-        """Finish the handler's running call, give back every other event at once, and detach."""
+        """Finish the handler's running call, give back every other event at once, and detach.
+
+        It is done whole even when its caller is cancelled meanwhile: a subscription that stayed attached would take
+        each event and give it back, until the server delivers it to nobody any more.
+        """
+        if self._ending is None or self._ending.done():
+            self._ending = asyncio.create_task(self._end())
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
         tasks, self._tasks = self._tasks, []
         if not tasks or self._handling is None:
             return
         self._handling.stopping.set()
         self._forget_broker_stop()
-        tasks[0].cancel()
-        await asyncio.gather(tasks[0], return_exceptions=True)
+        watch, keep_alive = tasks
+        await ended(watch)
         await self._detach()
-        tasks[1].cancel()
-        await asyncio.gather(tasks[1], return_exceptions=True)
+        await ended(keep_alive)
         self._counts = None
 
     async def _attach(self) -> None:
@@ -181,7 +191,8 @@ class Subscription:
             await asyncio.gather(*consuming, return_exceptions=True)
 
     async def _watch(self) -> None:
-        while True:
+        handling = self._handling
+        while handling is not None and not handling.stopping.is_set():
             await asyncio.sleep(WATCH_SECONDS if self._subscriber is not None else UNATTACHED_WATCH_SECONDS)
             await self._look()
 

@@ -22,6 +22,7 @@ from nats.js import JetStreamContext
 from yoyaku.messaging.broker import ServiceBroker, jetstream
 from yoyaku.messaging.stored import StreamUnreadableError, read_stream
 from yoyaku.messaging.topology import BucketSpec
+from yoyaku.messaging.waiting import ended
 
 RESYNC_SECONDS: Final = 30.0
 """How often a bucket is read again though nothing seems lost."""
@@ -127,8 +128,7 @@ class KvWatch:
         if task is None:
             return
         self._forget_reconnect()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
         if self._subscription is not None:
             try:
                 await self._subscription.unsubscribe()

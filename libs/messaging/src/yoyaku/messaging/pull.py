@@ -103,7 +103,8 @@ class PromptPull:
             await self._request_more()
             pause = self._not_before - time.monotonic()
             try:
-                await asyncio.wait_for(self._arrived.wait(), min(left, pause if pause > 0 else HEARTBEAT_SECONDS))
+                async with asyncio.timeout(min(left, pause if pause > 0 else HEARTBEAT_SECONDS)):
+                    await self._arrived.wait()
             except TimeoutError:
                 continue
 
