@@ -1,9 +1,11 @@
 """What careless and hostile clients send, over raw sockets to the real server: a 4xx problem, never a 500."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 
@@ -98,6 +100,7 @@ WRONG = [
     ({**GOOD, "title": ["x"]}, "title", "wrong-type"),
     ({**GOOD, "colour": "red"}, "colour", "unknown-field"),
     ({**GOOD, "starts_at": {}}, "starts_at", "bad-time"),
+    ({**GOOD, "starts_at": 1988150400}, "starts_at", "bad-time"),
 ]
 
 
@@ -188,6 +191,7 @@ async def test_long_addresses(house: Any) -> None:
         ("GET", "/api/v1/reservations?date=2033-02-30", 422, "invalid-request"),
         ("GET", "/api/v1/reservations?date=1700000000", 422, "invalid-request"),
         ("GET", "/api/v1/reservations?date=0001-01-01", 422, "invalid-request"),
+        ("GET", "/api/v1/reservations?date=2033-W05-2", 422, "invalid-request"),
         ("GET", "/api/v1/reservations?date=9999-12-31", 422, "invalid-request"),
         ("GET", "/api/v1/reservations?date=2033-02-01&cursor=AAAA", 422, "invalid-request"),
         ("GET", "/api/v1/reservations?date=2033-02-01&cursor=%00", 422, "invalid-request"),
@@ -252,3 +256,38 @@ async def test_docs_need_no_other_host(house: Any) -> None:
         assert "immutable" in asset.headers["cache-control"]
         again = await house.client.get(address, headers={"If-None-Match": asset.headers["etag"]})
         assert again.status_code == 304
+
+
+BROKEN_CHUNKS = [b"zz\r\n{}\r\n0\r\n\r\n", b"fffffffffffffffff1\r\n{}", b"1\r\n{}\r\n0\r\n\r\n", b"-2\r\n{}\r\n"]
+
+
+@pytest.mark.requirement("GW-02")
+@pytest.mark.parametrize("chunks", BROKEN_CHUNKS)
+@pytest.mark.parametrize("path", [PLACE, LOGIN])
+async def test_broken_chunks(house: Any, chunks: bytes, path: str) -> None:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Transfer-Encoding: chunked\r\nAuthorization: {house.hanako['Authorization']}\r\n\r\n"
+    ).encode()
+    status, headers, answer = await send_raw(house, head + chunks)
+    assert (status, problem(headers, answer)["code"]) == (400, "body-incomplete")
+
+
+@pytest.mark.requirement("GW-02")
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_cursor_outside_the_calendar(house: Any, at: str) -> None:
+    cursor = base64.urlsafe_b64encode(f"{at} {UUID(int=0)}".encode()).decode().rstrip("=")
+    path = f"{PLACE}?date=2033-02-01&cursor={cursor}"
+    status, headers, answer = await send_raw(house, request(house, b"", path=path, method="GET", content_type=None))
+    assert status == 422
+    assert [(error["field"], error["code"]) for error in problem(headers, answer)["errors"]] == [
+        ("cursor", "bad-cursor")
+    ]
+
+
+@pytest.mark.requirement("GW-02")
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/health/live", 405), ("GET", "/health/none", 404)])
+async def test_problems_of_health_have_a_trace_id(house: Any, method: str, path: str, status: int) -> None:
+    found, headers, answer = await send_raw(house, request(house, b"", path=path, method=method, content_type=None))
+    assert found == status
+    assert len(problem(headers, answer)["trace_id"]) == 32

@@ -4,20 +4,24 @@ Invariant: nothing a client sends here ends in anything but a value of the model
 8259 says, and more strictly where it leaves a choice: no duplicate names, no NaN, bounded depth.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Never, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from yoyaku.booking.domain.errors import Violation
 from yoyaku.booking.entrypoints.http.problems import Problem
 
 BODY_LIMIT_BYTES: Final = 64 * 1024
 DEPTH_LIMIT: Final = 32
+BODY_SECONDS: Final = 10.0
+"""How long a body may take to arrive, all of it: a slow one holds a place that others need."""
 _ERRORS_SHOWN: Final = 50
+_CLOSE: Final[Mapping[str, str]] = {"Connection": "close"}
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -44,9 +48,12 @@ _WRONG_TYPE_ENDINGS: Final = ("_type", "_parsing", "_parsing_size", "_from_float
 
 
 async def read_body(request: Request, model: type[Model]) -> Model:
-    """Return the request's body as the model. Raises Problem 413, 415, 400 for no JSON, 422 with each field named."""
+    """Return the request's body as the model.
+
+    Raises Problem 408, 413, 415, 400 for what is cut off or no JSON, 422 with each field named.
+    """
     _check_content_type(request.headers)
-    body = await _read(request)
+    body = await _arrived(request)
     _check_json(body)
     try:
         return model.model_validate_json(body, strict=True)
@@ -99,6 +106,17 @@ def check_declared_length(headers: Mapping[str, str]) -> None:
         raise _too_large()
 
 
+async def _arrived(request: Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(request)
+    except TimeoutError as error:
+        raise Problem(408, "body-too-slow", facts={"limit_seconds": BODY_SECONDS}, headers=_CLOSE) from error
+    except ClientDisconnect as error:
+        # The server says so of a chunked body that breaks the protocol, too: then somebody is there to read this.
+        raise Problem(400, "body-incomplete", headers=_CLOSE) from error
+
+
 async def _read(request: Request) -> bytes:
     check_declared_length(request.headers)
     chunks: list[bytes] = []
@@ -112,7 +130,7 @@ async def _read(request: Request) -> bytes:
 
 
 def _too_large() -> Problem:
-    return Problem(413, "body-too-large", facts={"limit_bytes": BODY_LIMIT_BYTES}, headers={"Connection": "close"})
+    return Problem(413, "body-too-large", facts={"limit_bytes": BODY_LIMIT_BYTES}, headers=_CLOSE)
 
 
 class _DuplicateKeyError(ValueError):

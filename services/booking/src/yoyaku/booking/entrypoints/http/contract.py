@@ -12,10 +12,11 @@ BEARER: Final = "bearer"
 REF_TEMPLATE: Final = "#/components/schemas/{model}"
 
 _PROBLEMS: Final[Mapping[int, str]] = {
-    400: "The body is not JSON.",
+    400: "The body is incomplete, or no JSON.",
     401: "A valid access token is needed.",
     403: "The role does not allow it, or the address is blocked.",
     404: "There is no such thing.",
+    408: "The body took too long to arrive.",
     409: "It contradicts what is there.",
     413: "The body is larger than 64 KiB.",
     414: "The address is too long.",
@@ -27,7 +28,7 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     503: "Something needed does not answer; try again.",
 }
 _ANYWHERE: Final = (403, 414, 431, 500)
-_WITH_BODY: Final = (400, 413, 415, 422)
+_WITH_BODY: Final = (400, 408, 413, 415, 422)
 
 bodies: dict[str, type[BaseModel]] = {}
 """Every model that is a request body, by name: the document needs their schemas among its components."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from loguru import logger
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -89,11 +89,16 @@ class Edge:
         client = scope.get("client")
         scope[ADDRESS_KEY] = normal_address(client[0]) if client and client[0] else UNKNOWN_ADDRESS
         if scope["path"].startswith(_HEALTH):
-            await _Exchange(scope, send, secrets.token_hex(16), closing=self._draining.begun).run(
-                self._app, receive, None
-            )
+            await self._untraced(scope, receive, send)
             return
         await self._traced(scope, receive, send)
+
+    async def _untraced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with a trace id of its own that nothing is recorded under."""
+        context = SpanContext(secrets.randbits(128) | 1, secrets.randbits(64) | 1, is_remote=False)
+        exchange = _Exchange(scope, send, format(context.trace_id, "032x"), closing=self._draining.begun)
+        with trace.use_span(NonRecordingSpan(context)):
+            await exchange.run(self._app, receive, None)
 
     async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()

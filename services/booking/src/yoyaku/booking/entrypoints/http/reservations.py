@@ -4,7 +4,8 @@ import base64
 import binascii
 import hashlib
 import re
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -45,6 +46,7 @@ KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotent-Replayed"
 KEY_LENGTH: Final = 255
 _KEY: Final = re.compile(rf"[!-~]{{1,{KEY_LENGTH}}}")
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ID: Final = re.compile(r'"id":"([0-9a-f-]{36})"')
 _KEY_PARAMETER: Final[dict[str, Any]] = {
     "name": KEY_HEADER,
@@ -148,7 +150,8 @@ async def list_reservations(
 
 def _day(text: str) -> date:
     try:
-        if len(text) == len("2026-04-01"):
+        # date.fromisoformat also takes the weeks and ordinal days of ISO 8601.
+        if _DATE.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError:
         pass
@@ -170,8 +173,8 @@ def _position(cursor: str | None) -> Position | None:
         )
         position = Position(datetime.fromisoformat(starts_at), UUID(reservation_id))
         if position.starts_at.utcoffset() is not None:
-            return position
-    except (ValueError, binascii.Error):
+            return replace(position, starts_at=position.starts_at.astimezone(UTC))
+    except (ValueError, OverflowError, binascii.Error):
         pass
     raise RuleBrokenError([Violation("cursor", "bad-cursor")])
 

@@ -40,6 +40,14 @@ PROBLEM_TEXTS: Final[Mapping[str, Mapping[str, Text]]] = {
         ENGLISH: Text("The body is too large", "A body may have at most {limit_bytes} bytes."),
         JAPANESE: Text("本文が大きすぎます", "本文は{limit_bytes}バイト以下にしてください。"),
     },
+    "body-too-slow": {
+        ENGLISH: Text("The body took too long", "A body may take at most {limit_seconds:g} seconds to arrive."),
+        JAPANESE: Text("本文の受信が遅すぎます", "本文は{limit_seconds:g}秒以内に送信してください。"),
+    },
+    "body-incomplete": {
+        ENGLISH: Text("The body is incomplete", "The body ended early, or its chunks could not be read."),
+        JAPANESE: Text("本文が不完全です", "本文が途中で途切れたか、チャンクを読み取れません。"),
+    },
     "headers-too-large": {
         ENGLISH: Text("The headers are too large", "All headers together may have at most {limit_bytes} bytes."),
         JAPANESE: Text("ヘッダーが大きすぎます", "ヘッダーは合計{limit_bytes}バイト以下にしてください。"),
@@ -118,7 +126,8 @@ PROBLEM_TEXTS: Final[Mapping[str, Mapping[str, Text]]] = {
     },
     "database-unavailable": {
         ENGLISH: Text(
-            "Try again soon", "The database does not answer just now; nothing was changed that you were not told."
+            "Try again soon",
+            "The database does not answer just now. Ask again; an Idempotency-Key makes sure that it happens once.",
         ),
         JAPANESE: Text(
             "一時的に利用できません", "データベースが一時的に利用できません。しばらくしてからやり直してください。"
