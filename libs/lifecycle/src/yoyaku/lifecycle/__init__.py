@@ -1,0 +1,1 @@
+"""How the process of a service starts, works, says how it is, and ends."""

@@ -1,0 +1,26 @@
+"""The start of a service of which one process leads: its database, checked, with limits that fit the lease."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from yoyaku.postgres.migrations import check_head
+from yoyaku.postgres.pool import Pool, connected_pool
+from yoyaku.postgres.settings import PostgresSettings
+
+_SHORTEST_IDLE_SECONDS: Final = 5.0
+
+
+@asynccontextmanager
+async def leaders_pool(
+    settings: PostgresSettings, *, service: str, package: str, lease_seconds: float
+) -> AsyncIterator[Pool]:
+    """Connect to a service's database. Raises MigrationsNotAtHeadError, PostgresError.
+
+    The server ends a transaction that sits idle for longer than a lease: a frozen leader cannot hold up its successor.
+    """
+    limit_seconds = max(lease_seconds, _SHORTEST_IDLE_SECONDS)
+    limited = settings.model_copy(update={"idle_in_transaction_timeout_seconds": limit_seconds})
+    async with connected_pool(limited, application_name=service) as pool:
+        await check_head(pool, package)
+        yield pool
