@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 from yoyaku.messaging.broker import ServiceBroker, start_broker
 from yoyaku.messaging.waiting import ended
 from yoyaku.observability.health import Health
+from yoyaku.observability.health_server import health_server
 
 Work = Callable[[asyncio.Event], Awaitable[None]]
 """Goes on until its argument is set, then finishes what is in hand and returns; waits out what may be away."""
@@ -38,6 +39,39 @@ async def work_until(stop: asyncio.Event, works: Mapping[str, Work], *, health: 
         tasks.create_task(_drain(health, stop))
         for name, work in works.items():
             tasks.create_task(_attended(name, work, stop), name=name)
+
+
+async def serve_until(
+    stop: asyncio.Event, works: Mapping[str, Work], *, broker: ServiceBroker, health: Health, health_port: int
+) -> None:
+    """Answer for the health of the process, connect to the bus, and then do as `work_until` does.
+
+    Raises OSError when the port is taken, BusError when the bus refuses this service, and what `work_until` raises.
+    """
+    async with health_server(health, port=health_port), started(broker, stop) as connected:
+        if connected:
+            await work_until(stop, works, health=health)
+
+
+@asynccontextmanager
+async def in_background(name: str, work: Coroutine[Any, Any, None], *, end: Callable[[], None]) -> AsyncIterator[None]:
+    """Do work beside the block, for programs that others run; it is cancelled when the block ends.
+
+    When it raises, that is logged and `end` is called, which has to end the process.
+    """
+
+    def note(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.bind(work=name).opt(exception=error).critical("background work failed, the process ends")
+            end()
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(note)
+    try:
+        yield
+    finally:
+        await ended(task)
 
 
 async def _attended(name: str, work: Work, stop: asyncio.Event) -> None:

@@ -6,10 +6,10 @@ Invariant: nothing is built at import; what is opened here is closed here, in th
 import asyncio
 import hmac
 import stat
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 from importlib import resources
@@ -19,7 +19,6 @@ from uuid import UUID
 
 import uuid_utils
 from loguru import logger
-from nats.errors import Error as NatsError
 
 from yoyaku.booking.adapters.argon2.passwords import Argon2Passwords
 from yoyaku.booking.adapters.jwt.tokens import EdDsaTokens, read_private_key
@@ -42,20 +41,23 @@ from yoyaku.booking.usecases.list_rooms import ListRooms
 from yoyaku.booking.usecases.log_in import LogIn
 from yoyaku.booking.usecases.place_reservation import PlaceReservation
 from yoyaku.booking.usecases.ports import Clock, Digest, NewId, Tokens
+from yoyaku.lifecycle.health import at_head, backlog
+from yoyaku.lifecycle.process import utc_now, version_of
+from yoyaku.lifecycle.work import Work, disconnect, in_background, unless_stopped, work_until
 from yoyaku.messaging.broker import BusError, ServiceBroker, make_broker, start_broker
 from yoyaku.messaging.ids import new_event_id
-from yoyaku.messaging.outbox import Outbox, read_backlog
+from yoyaku.messaging.outbox import Outbox
 from yoyaku.messaging.relay import Relay
+from yoyaku.messaging.waiting import set_within
 from yoyaku.messaging.wake import Waker
 from yoyaku.observability.health import Health
-from yoyaku.observability.health_checks import condition, database, migrations, nats, outbox
+from yoyaku.observability.health_checks import condition, database, nats
 from yoyaku.observability.health_server import health_server
 from yoyaku.postgres.errors import PostgresError
 from yoyaku.postgres.migrations import check_head
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.transaction import transaction
 
-VERSION: Final = "0.1.0"
 _EXPIRED_A_TIME: Final = 1000
 
 
@@ -80,11 +82,6 @@ class Gateway:
     tokens: Tokens
     blocklist: Blocklist
     health: Health
-
-
-def utc_now() -> datetime:
-    """Return the time now, aware, in UTC."""
-    return datetime.now(UTC)
 
 
 def new_id() -> UUID:
@@ -125,11 +122,12 @@ def _outbox(waker: Waker | None = None) -> Outbox:
 
 @asynccontextmanager
 async def running_gateway(
-    settings: GatewaySettings, *, now: Clock = utc_now, make_id: NewId = new_id
+    settings: GatewaySettings, *, end_process: Callable[[], None], now: Clock = utc_now, make_id: NewId = new_id
 ) -> AsyncIterator[Gateway]:
     """Open what the gateway needs and yield it, ready: the database answers and the blocks are known.
 
     NATS may be away; the gateway then knows the blocks that the database holds, and connects when it can.
+    `end_process` is called when following the blocks fails by a defect.
     """
     private_key = read_private_key(settings.jwt_private_key_file)
     digest = read_digest(settings.digest_key_file)
@@ -139,7 +137,7 @@ async def running_gateway(
     async with (
         connected_pool(settings.database, application_name="booking-gateway") as pool,
         Argon2Passwords(threads=settings.hash_threads, waiting_limit=settings.hash_waiting_limit) as passwords,
-        _in_background(_follow(broker, watch.run(), "blocks")),
+        in_background("blocks", _follow(broker, watch.run(), "blocks"), end=end_process),
     ):
         await check_head(pool, PACKAGE)
         watch.load_copy(await PostgresBlocks(pool).read(now()))
@@ -181,16 +179,17 @@ def _gateway_health(pool: Pool, broker: ServiceBroker, watch: BlockWatch) -> Hea
     fresh = condition("blocks:loaded", lambda: watch.is_loaded, otherwise="from the copy", required=False)
     return Health(
         SERVICE,
-        VERSION,
+        version_of(SERVICE),
         readiness=[database(pool), nats(lambda: broker.is_connected), fresh],
-        startup_checks=[database(pool), migrations(lambda: check_head(pool, PACKAGE))],
+        startup_checks=[database(pool), at_head(pool, PACKAGE)],
     )
 
 
 async def run_worker(settings: WorkerSettings, stop: asyncio.Event, *, now: Clock = utc_now) -> None:
     """Publish the outbox, copy the blocks and forget what expired, until `stop`; then finish and return.
 
-    Raises what is a defect; the database or NATS being away is waited out.
+    Raises BusError when the bus refuses this process, and what is a defect; the database or NATS being away is waited
+    out.
     """
     broker = make_broker(settings.nats, service=SERVICE)
     async with connected_pool(settings.database, application_name="booking-worker") as pool:
@@ -198,30 +197,31 @@ async def run_worker(settings: WorkerSettings, stop: asyncio.Event, *, now: Cloc
         blocks = PostgresBlocks(pool)
         copier = BlockCopier(broker, blocks, now=now)
         health = _worker_health(pool, broker)
+
+        async def copy_blocks(stop: asyncio.Event) -> None:
+            if await start_broker(broker, stop=stop):
+                await unless_stopped(stop, copier.run())
+
+        works: dict[str, Work] = {
+            "relay": Relay(pool, broker, service=SERVICE).run,
+            "copy of the blocks": copy_blocks,
+            "expiry": partial(_expire, pool, blocks, settings.expiry_seconds, now),
+        }
         async with health_server(health, port=settings.health_port) as port:
             logger.bind(port=port).info("booking worker started")
             try:
-                async with (
-                    _in_background(_follow(broker, copier.run(), "copy of the blocks")),
-                    _in_background(_expire(pool, blocks, settings.expiry_seconds, now)),
-                ):
-                    await Relay(pool, broker, service=SERVICE).run(stop)
+                await work_until(stop, works, health=health)
             finally:
-                health.drain()
-                await _disconnect(broker)
+                await disconnect(broker)
     logger.info("booking worker stopped")
 
 
 def _worker_health(pool: Pool, broker: ServiceBroker) -> Health:
-    async def backlog() -> tuple[int, float]:
-        found = await read_backlog(pool)
-        return found.pending, found.oldest_age_seconds
-
     return Health(
         SERVICE,
-        VERSION,
-        readiness=[database(pool), nats(lambda: broker.is_connected), outbox(backlog)],
-        startup_checks=[database(pool), migrations(lambda: check_head(pool, PACKAGE))],
+        version_of(SERVICE),
+        readiness=[database(pool), nats(lambda: broker.is_connected), backlog(pool)],
+        startup_checks=[database(pool), at_head(pool, PACKAGE)],
     )
 
 
@@ -249,17 +249,11 @@ async def _follow(broker: ServiceBroker, run: Coroutine[Any, Any, None], what: s
     try:
         await run
     finally:
-        await _disconnect(broker)
+        await disconnect(broker)
 
 
-async def _disconnect(broker: ServiceBroker) -> None:
-    """Close the connection; one that is just being made anew has nothing to hand in."""
-    with suppress(NatsError):
-        await broker.stop()
-
-
-async def _expire(pool: Pool, blocks: PostgresBlocks, every_seconds: float, now: Clock) -> None:
-    while True:
+async def _expire(pool: Pool, blocks: PostgresBlocks, every_seconds: float, now: Clock, stop: asyncio.Event) -> None:
+    while not stop.is_set():
         try:
             async with transaction(pool) as connection:
                 expired = await expire_answers(connection, now(), limit=_EXPIRED_A_TIME)
@@ -268,21 +262,4 @@ async def _expire(pool: Pool, blocks: PostgresBlocks, every_seconds: float, now:
             logger.bind(cause=str(error)).warning("expiry must wait for the database")
             expired = 0
         if expired < _EXPIRED_A_TIME:
-            await asyncio.sleep(every_seconds)
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    task.add_done_callback(_log_failure)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        logger.opt(exception=error).critical("background work ended")
+            await set_within(stop, every_seconds)

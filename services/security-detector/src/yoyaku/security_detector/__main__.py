@@ -1,56 +1,28 @@
-"""Runs the detector: `python -m yoyaku.security_detector`, or `... migrate` to bring its database up to date."""
+"""Runs the detector: `python -m yoyaku.security_detector`, or `... migrate` for its database."""
 
-import asyncio
-import runpy
-import signal
 import sys
-from importlib.metadata import version
+from functools import partial
 from typing import Final
 
-import uvloop
-
-from yoyaku.observability.setup import observed
+from yoyaku.lifecycle.command import migrate_database, obey, usage_of
+from yoyaku.lifecycle.process import run_process
 from yoyaku.security_detector.entrypoints.detector import SERVICE
-from yoyaku.security_detector.settings import SecurityDetectorSettings
-from yoyaku.security_detector.wiring import run
+from yoyaku.security_detector.settings import MigrationSettings, SecurityDetectorSettings
+from yoyaku.security_detector.wiring import PACKAGE, run
 
-MIGRATE: Final = "yoyaku.security_detector.entrypoints.migrate"
-USAGE: Final = """usage: python -m yoyaku.security_detector [migrate]
-
-Without an argument: judges sign-ins and imposes blocks, until SIGTERM or SIGINT.
-migrate: brings the database to the state this version needs, as its owner role.
-Settings come from SECURITY_DETECTOR_... in the environment; settings.py of the service names them all."""
-
-
-async def _until_told_to_stop(settings: SecurityDetectorSettings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await run(settings, stop)
+USAGE: Final = usage_of(PACKAGE, does="judges sign-ins and imposes blocks")
 
 
 def serve() -> None:
     """Run the service until SIGTERM or SIGINT."""
     settings = SecurityDetectorSettings()
-    with (
-        observed(SERVICE, version=version("yoyaku-security-detector"), settings=settings.observability),
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        runner.run(_until_told_to_stop(settings))
+    run_process(SERVICE, partial(run, settings), observability=settings.observability)
 
 
-def main(arguments: list[str]) -> None:
-    """Do what the arguments say."""
-    if not arguments:
-        serve()
-    elif arguments == ["migrate"]:
-        runpy.run_module(MIGRATE, run_name="__main__")
-    elif arguments in (["--help"], ["-h"]):
-        sys.stdout.write(f"{USAGE}\n")
-    else:
-        sys.exit(USAGE)
+def migrate() -> None:
+    """Bring the database to the state this version needs."""
+    migrate_database(MigrationSettings().owner_database, PACKAGE)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    obey(sys.argv[1:], usage=USAGE, serve=serve, migrate=migrate)

@@ -1,22 +1,22 @@
 """Puts the detector together and runs it. Reading order is start order; stopping goes the other way round."""
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import Final
 
-from yoyaku.messaging.broker import ServiceBroker, jetstream, make_broker, start_broker
+from yoyaku.lifecycle.health import leader_health
+from yoyaku.lifecycle.leading import leaders_pool
+from yoyaku.lifecycle.process import holder_name, utc_now
+from yoyaku.lifecycle.work import Work, serve_until
+from yoyaku.messaging.broker import jetstream, make_broker
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.leadership import Leadership, Lease
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.messaging.relay import Relay
 from yoyaku.messaging.wake import Waker
-from yoyaku.observability.health import Health
-from yoyaku.observability.health_server import health_server
-from yoyaku.postgres.migrations import check_head
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.settings import PostgresSettings
 from yoyaku.security_detector.adapters.nats.block_bucket import BlockBucket
@@ -24,7 +24,6 @@ from yoyaku.security_detector.adapters.postgres.blocks import PostgresBlocks
 from yoyaku.security_detector.adapters.postgres.journal import PostgresJournal
 from yoyaku.security_detector.domain.rule import Rule
 from yoyaku.security_detector.entrypoints.detector import SERVICE, Detector, UseCases
-from yoyaku.security_detector.health import health_of
 from yoyaku.security_detector.settings import SecurityDetectorSettings
 from yoyaku.security_detector.usecases.enforce_blocks import EnforceBlocks
 from yoyaku.security_detector.usecases.expire_blocks import ExpireBlocks, ForgetFailures
@@ -35,24 +34,17 @@ PACKAGE: Final = "yoyaku.security_detector"
 LEADERSHIP: Final = "detector"
 
 
-def utc_now() -> datetime:
-    """Read the clock, in UTC."""
-    return datetime.now(UTC)
-
-
 async def run(
     settings: SecurityDetectorSettings, stop: asyncio.Event, *, now: Callable[[], datetime] = utc_now
 ) -> None:
     """Run until `stop` is set, then finish what is in hand. Raises MigrationsNotAtHeadError, PostgresError."""
-    database = settings.database.model_copy(
-        update={"idle_in_transaction_timeout_seconds": max(settings.lease_seconds, 5.0)}
-    )
-    async with connected_pool(database, application_name=SERVICE) as pool:
-        await check_head(pool, PACKAGE)
+    async with leaders_pool(
+        settings.database, service=SERVICE, package=PACKAGE, lease_seconds=settings.lease_seconds
+    ) as pool:
         broker = make_broker(settings.nats, service=SERVICE)
-        leadership = Leadership(pool, LEADERSHIP, holder=_holder(), ttl_seconds=settings.lease_seconds)
+        leadership = Leadership(pool, LEADERSHIP, holder=holder_name(), ttl_seconds=settings.lease_seconds)
         detector = Detector(broker, now, stop)
-        health = health_of(
+        health = leader_health(
             SERVICE,
             package=PACKAGE,
             pool=pool,
@@ -66,12 +58,11 @@ async def run(
         async def lead(lease: Lease) -> None:
             await detector.run(usecases_of(pool, outbox, lease, settings.rule(), bucket))
 
-        async with health_server(health, port=settings.health_port), _started(broker, stop) as started:
-            if started:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(Relay(pool, broker, service=SERVICE).run(stop))
-                    tasks.create_task(leadership.lead(lead, stop))
-                    tasks.create_task(_drain(health, stop))
+        works: dict[str, Work] = {
+            "relay": Relay(pool, broker, service=SERVICE).run,
+            "detector": partial(leadership.lead, lead),
+        }
+        await serve_until(stop, works, broker=broker, health=health, health_port=settings.health_port)
 
 
 def usecases_of(pool: Pool, outbox: Outbox, lease: Lease, rule: Rule, bucket: Bucket) -> UseCases:
@@ -91,20 +82,3 @@ async def opened_blocks(database: PostgresSettings) -> AsyncIterator[Blocks]:
     single = database.model_copy(update={"pool_min": 1, "pool_max": 1})
     async with connected_pool(single, application_name=f"{SERVICE}-cli") as pool:
         yield PostgresBlocks(pool)
-
-
-@asynccontextmanager
-async def _started(broker: ServiceBroker, stop: asyncio.Event) -> AsyncIterator[bool]:
-    try:
-        yield await start_broker(broker, stop=stop)
-    finally:
-        await broker.stop()
-
-
-async def _drain(health: Health, stop: asyncio.Event) -> None:
-    await stop.wait()
-    health.drain()
-
-
-def _holder() -> str:
-    return f"{socket.gethostname()}/{os.getpid()}/{new_event_id()[-12:]}"

@@ -27,8 +27,10 @@ from yoyaku.booking.entrypoints.http.metrics import create_series
 from yoyaku.booking.entrypoints.http.middleware import Edge
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
 from yoyaku.booking.entrypoints.http.schemas import ProblemOutput
+from yoyaku.booking.settings import SERVICE
 from yoyaku.booking.usecases.ports import Clock
-from yoyaku.booking.wiring import VERSION, Gateway, utc_now
+from yoyaku.booking.wiring import Gateway
+from yoyaku.lifecycle.process import utc_now, version_of
 from yoyaku.postgres.errors import PostgresError
 
 _DESCRIPTION: Final = """Books meeting rooms. Errors are `application/problem+json` (RFC 9457) with a stable `code`, in
@@ -67,7 +69,7 @@ def make_api() -> FastAPI:
     """Return the routes with their description, not connected to anything."""
     api = FastAPI(
         title="Yoyaku",
-        version=VERSION,
+        version=version_of(SERVICE),
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -22,7 +23,8 @@ from starlette.types import ASGIApp
 from yoyaku.booking.entrypoints.http.app import make_app
 from yoyaku.booking.entrypoints.http.draining import Draining, drained_on_sigterm
 from yoyaku.booking.settings import SERVICE, GatewaySettings
-from yoyaku.booking.wiring import VERSION, Gateway, running_gateway
+from yoyaku.booking.wiring import Gateway, running_gateway
+from yoyaku.lifecycle.process import version_of
 from yoyaku.observability.logs import LogSinks, logging_configured
 from yoyaku.observability.setup import observed
 
@@ -74,11 +76,12 @@ def create() -> ASGIApp:
     settings = GatewaySettings()
 
     draining = Draining()
+    leave = partial(signal.raise_signal, signal.SIGTERM)
 
     @asynccontextmanager
     async def running() -> AsyncIterator[Gateway]:
-        with observed(SERVICE, version=VERSION, settings=settings.observability):
-            async with running_gateway(settings) as gateway:
+        with observed(SERVICE, version=version_of(SERVICE), settings=settings.observability):
+            async with running_gateway(settings, end_process=leave) as gateway:
                 grace = settings.drain_grace_seconds
                 with drained_on_sigterm(draining, gateway.health.drain, grace_seconds=grace):
                     yield gateway
