@@ -105,3 +105,23 @@ async def _until_sleeping(pool) -> None:
 async def _select_one(settings) -> int:
     async with connected_pool(settings, application_name="starting") as pool:
         return await pool.fetchval("SELECT 1")
+
+
+async def test_giving_a_connection_back_costs_no_statement_and_leaves_no_transaction_open(cluster) -> None:
+    admin = await asyncpg.connect(**cluster.admin.connect_arguments("tests"))
+    async with connected_pool(cluster.of("alpha_service", pool_min=1, pool_max=1), application_name="thrifty") as pool:
+        assert await pool.fetchval("SELECT 42") == 42
+        last = await admin.fetchval("SELECT query FROM pg_stat_activity WHERE application_name = 'thrifty'")
+        assert last == "SELECT 42"
+
+        errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["message"]))
+        try:
+            async with pool.acquire() as connection:
+                await connection.execute("BEGIN")
+        finally:
+            asyncio.get_running_loop().set_exception_handler(None)
+        assert len(errors) == 1
+        state = await admin.fetchval("SELECT state FROM pg_stat_activity WHERE application_name = 'thrifty'")
+        assert state == "idle"
+    await admin.close()

@@ -65,6 +65,7 @@ async def _open_once(settings: PostgresSettings, application_name: str) -> Pool:
         min_size=settings.pool_min,
         max_size=settings.pool_max,
         max_inactive_connection_lifetime=300.0,
+        reset=_nothing_to_reset,
         command_timeout=_command_timeout(settings),
         **settings.connect_arguments(application_name),
     )
@@ -76,6 +77,14 @@ async def _open_once(settings: PostgresSettings, application_name: str) -> Pool:
         pool.terminate()
         raise
     return pool
+
+
+async def _nothing_to_reset(connection: Connection) -> None:
+    """Keep a returned connection as it is: asyncpg has rolled back what was open, and nothing here lasts longer.
+
+    Its default costs each transaction a round trip to undo session settings, LISTEN, cursors held over a commit and
+    session locks, none of which this code base uses (`SET LOCAL` and `pg_*_xact_lock` end with their transaction).
+    """
 
 
 def _command_timeout(settings: PostgresSettings) -> float | None:
