@@ -34,21 +34,6 @@ SQL_FILES = ("outbox", "inbox", "leadership")
 LIMIT_SECONDS = 30.0
 
 
-Check = Callable[[], Awaitable[bool]]
-
-
-@pytest.fixture
-def eventually() -> Callable[[Check], Awaitable[None]]:
-    """`await eventually(check)` waits until `check` says yes."""
-
-    async def wait(check: Check, *, within_seconds: float = LIMIT_SECONDS) -> None:
-        async with asyncio.timeout(within_seconds):
-            while not await check():  # noqa: ASYNC110 - what is waited for is in another process
-                await asyncio.sleep(0.02)
-
-    return wait
-
-
 @dataclass
 class StateDatabase:
     """One service's database with the tables of messaging."""

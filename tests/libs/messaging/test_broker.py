@@ -122,3 +122,14 @@ async def test_a_seed_that_others_can_read_is_refused(bus: Bus, tmp_path) -> Non
 def test_a_broker_that_is_not_started_has_no_jetstream() -> None:
     with pytest.raises(BusError):
         jetstream(make_broker(NatsSettings(url="nats://127.0.0.1:1"), service="booking"))
+
+
+@pytest.mark.requirement("GW-07")
+async def test_a_broker_stops_cleanly_while_nats_is_away(bus: Bus, nats_server, broker_of: BrokerOf, until) -> None:
+    broker = await broker_of("booking")
+    client = jetstream(broker)._nc
+    nats_server.kill()
+    await until(lambda: not broker.is_connected)
+    await broker.stop()
+    assert client.is_closed
+    nats_server.restart()

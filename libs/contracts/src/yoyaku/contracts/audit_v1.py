@@ -15,11 +15,12 @@ class IntegrityViolated(Event):
     TYPE: ClassVar[str] = AUDIT_INTEGRITY_VIOLATED_V1
 
     kind: Code
-    """What contradicts: `event_id_reused` (same id, other bytes) or `number_reused` (same source and number)."""
+    """What contradicts: `content_changed`, `event_id_reused` (same id, another fact) or `number_reused` (same source
+    and number, another fact)."""
     event_id: Identifier
     source: Annotated[str, Field(min_length=1, max_length=200)]
     number: Annotated[int, Field(ge=0)]
     expected_sha256: Sha256Hex
-    """Digest of the body that is recorded."""
+    """Digest of what is recorded: envelope and body."""
     found_sha256: Sha256Hex
-    """Digest of the body that arrived."""
+    """Digest of what arrived: envelope and body."""

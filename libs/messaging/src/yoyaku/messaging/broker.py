@@ -123,10 +123,16 @@ class ServiceBroker(NatsBroker):
         return connection
 
     async def stop(self, *args: Any, **kwargs: Any) -> None:
-        """Finish what is in flight, give back the rest, close. Safe to call twice or before a start."""
+        """Finish what is in flight, give back the rest, close. Safe to call twice, before a start, or with NATS away."""
         self._stopping = True
         await asyncio.gather(*(finish() for finish in tuple(self._before_stop)), return_exceptions=True)
-        await super().stop(*args, **kwargs)
+        client = self._connection
+        try:
+            await super().stop(*args, **kwargs)
+        except Error as error:
+            logger.bind(service=self.service, error=type(error).__name__).warning("bus connection cut off, not drained")
+            if client is not None:
+                await client.close()
 
     @property
     def inbox_prefix(self) -> str:

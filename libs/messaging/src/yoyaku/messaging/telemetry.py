@@ -23,7 +23,7 @@ EVENT_PUBLISH_FAILURES: Final = "yoyaku.event.publish.failures"
 """Counter: publishes that ended without an acknowledgement; each is tried again."""
 
 EVENT_HANDLE_DURATION: Final = "yoyaku.event.handle.duration"
-"""Histogram, seconds: one call of a consumer's handler, by event."""
+"""Histogram, seconds: one call of a consumer's handler, once for each type in its batch."""
 
 EVENT_AGE: Final = "yoyaku.event.age"
 """Histogram, seconds: from the fact (ce-time) to its handling."""
