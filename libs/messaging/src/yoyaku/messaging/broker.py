@@ -123,7 +123,7 @@ class ServiceBroker(NatsBroker):
         return connection
 
     async def stop(self, *args: Any, **kwargs: Any) -> None:
-        """Finish what is in flight, give back the rest, close. Safe to call twice, before a start, or with NATS away."""
+        """Finish what is in flight, give back the rest, close. Safe twice, before a start, and with NATS away."""
         self._stopping = True
         await asyncio.gather(*(finish() for finish in tuple(self._before_stop)), return_exceptions=True)
         client = self._connection
