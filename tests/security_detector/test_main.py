@@ -1,4 +1,4 @@
-"""Real processes: two side by side, kill -9, SIGTERM, migrations, and what an operator sees."""
+"""Real processes: two side by side, kill -9, SIGTERM, and what an operator sees."""
 
 import json
 import signal
@@ -11,10 +11,7 @@ from typing import Any
 
 import pytest
 
-from yoyaku.postgres.migrations import check_head
-from yoyaku.postgres.pool import Pool, connected_pool
-from yoyaku.security_detector.__main__ import USAGE
-from yoyaku.testkit.databases import Database
+from yoyaku.postgres.pool import Pool
 
 Eventually = Callable[..., Awaitable[None]]
 ADDRESSES = [f"203.0.113.{number}" for number in range(10, 20)]
@@ -69,11 +66,11 @@ async def test_a_leader_that_was_frozen_commits_nothing_twice(
     await eventually(second.stands_by)
     await attack.fail(4, address=ADDRESSES[0])
     await eventually(attack.is_handled)
-    first.process.send_signal(signal.SIGSTOP)
+    first.send(signal.SIGSTOP)
     for address in ADDRESSES:
         await attack.fail(5, address=address)
     await eventually(second.leads)
-    first.process.send_signal(signal.SIGCONT)
+    first.send(signal.SIGCONT)
     await eventually(everything_blocked(attack))
     await eventually(lambda: all_told(attack))
     await eventually(attack.is_handled)
@@ -94,48 +91,14 @@ async def test_sigterm_ends_it_well_and_operators_see_the_blocks(
     await eventually(replica.leads)
     await attack.fail(5)
     await eventually(attack.is_blocked)
-    replica.process.send_signal(signal.SIGTERM)
+    replica.send(signal.SIGTERM)
     assert replica.process.wait(20) == 0
     shown = partial(executed, f"{MODULE}.entrypoints.list_blocks")
     (block,) = json.loads(shown(str(tmp_path), "--json", env=detector_environment).stdout)
     (pushed,) = (await attack.blocks()).values()
     assert block["value"] == "203.0.113.9"
     assert block["block_id"] == pushed.block_id
-    assert b"1 blocks in force" in shown(str(tmp_path), env=detector_environment).stdout
+    assert b"1 block in force" in shown(str(tmp_path), env=detector_environment).stdout
     away = shown(str(tmp_path), env=detector_environment | {"SECURITY_DETECTOR_DATABASE__PORT": "1"})
     assert away.returncode == 1
     assert b"cannot be read" in away.stderr
-
-
-@pytest.mark.requirement("DL-01")
-async def test_migrate_brings_an_empty_database_to_head(
-    database_factory: Any, detector_environment: dict[str, str]
-) -> None:
-    empty: Database = await database_factory.create()
-    owner = {
-        "HOST": empty.owner.host,
-        "PORT": str(empty.owner.port),
-        "DATABASE": empty.owner.database,
-        "USER": empty.owner.user,
-        "PASSWORD_FILE": detector_environment["SECURITY_DETECTOR_DATABASE__PASSWORD_FILE"],
-    }
-    environment = {f"SECURITY_DETECTOR_OWNER_DATABASE__{name}": value for name, value in owner.items()}
-    try:
-        async with connected_pool(empty.owner, application_name="test") as pool:
-            assert executed(MODULE, "migrate", env=environment).returncode == 0
-            await check_head(pool, MODULE)
-            assert await pool.fetchval("SELECT count(*) FROM block") == 0
-    finally:
-        await database_factory.drop(empty)
-
-
-def test_an_unknown_word_shows_the_usage() -> None:
-    done = executed(MODULE, "attack", env={})
-    assert done.returncode == 1
-    assert USAGE in done.stderr.decode()
-
-
-def test_help_says_what_it_does_and_is_no_failure() -> None:
-    done = executed(MODULE, "--help", env={})
-    assert done.returncode == 0
-    assert USAGE in done.stdout.decode()

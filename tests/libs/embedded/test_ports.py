@@ -7,6 +7,7 @@ import pytest
 from yoyaku.embedded.ports import (
     HIGHEST_PORT,
     LOOPBACK,
+    PortForbiddenError,
     PortTakenError,
     RememberedPorts,
     choose_port,
@@ -36,6 +37,16 @@ def test_a_taken_port_is_refused_and_its_holder_named(taken):
     with pytest.raises(PortTakenError, match=str(taken)) as refusal:
         require_free(taken)
     assert str(os.getpid()) in refusal.value.holder
+
+
+def test_a_port_that_this_user_may_not_have_is_not_called_taken(monkeypatch):
+    def refuse(self, address):
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "socket", type("Refused", (socket.socket,), {"bind": refuse}))
+        with pytest.raises(PortForbiddenError, match=r"port 80 .* 1024"):
+            require_free(80)
 
 
 def test_a_port_is_the_same_next_time(tmp_path):

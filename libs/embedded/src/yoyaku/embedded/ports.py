@@ -34,6 +34,14 @@ class PortTakenError(PortError):
         self.holder = holder
 
 
+class PortForbiddenError(PortError):
+    """The port that was asked for is one that the user may not listen on."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} on {LOOPBACK} is not for this user: choose one from 1024 (`yoyaku up --port N`)")
+        self.port = port
+
+
 class NoFreePortError(PortError):
     """No free port was found."""
 
@@ -61,10 +69,23 @@ def choose_port() -> int:
 
 
 def require_free(port: int) -> int:
-    """Return `port`, or raise PortTakenError that names who holds it."""
+    """Return `port`. Raises PortTakenError that names who holds it, or PortForbiddenError."""
     if not is_free(port):
+        if _is_forbidden(port):
+            raise PortForbiddenError(port)
         raise PortTakenError(port, describe_holder(port))
     return port
+
+
+def _is_forbidden(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return False
 
 
 def describe_holder(port: int) -> str:

@@ -168,7 +168,7 @@ def _print_runs(runs: list[BackupRun], *, as_json: bool, single: bool = False) -
         return
     table = Table(box=None, header_style="bold")
     table.add_column("Run", no_wrap=True)
-    for name in ("Kind", "State", "Started (UTC)", "Seconds", "Size", "Files"):
+    for name in ("Kind", "State", "Started (UTC)", "Took", "Size", "Files"):
         table.add_column(name, overflow="fold")
     some_failed = any(run.reason for run in runs)
     if some_failed:
@@ -179,7 +179,7 @@ def _print_runs(runs: list[BackupRun], *, as_json: bool, single: bool = False) -
             run.kind.value,
             run.state.value,
             run.started_at.strftime("%Y-%m-%d %H:%M:%S"),
-            "" if run.duration_seconds is None else f"{run.duration_seconds:.1f}",
+            "" if run.duration_seconds is None else f"{run.duration_seconds:.1f} s",
             "" if run.size_bytes is None else f"{run.size_bytes / 1e6:.1f} MB",
             "" if run.file_count is None else str(run.file_count),
             *([run.reason or ""] if some_failed else []),

@@ -24,6 +24,8 @@ EXIT_UNAVAILABLE: Final = 1
 EXIT_NOT_CONFIGURED: Final = 2
 DATABASE: Final = "security"
 ROLE: Final = "security_service"
+PIPED_WIDTH: Final = 400
+"""Columns when nobody's terminal sets a limit: nothing is cut off for grep."""
 
 
 class NotConfiguredError(Exception):
@@ -83,9 +85,17 @@ def as_json(blocks: Sequence[Block]) -> str:
     )
 
 
+def _title(count: int) -> str:
+    return f"{count} block in force" if count == 1 else f"{count or 'no'} blocks in force"
+
+
 def as_table(blocks: Sequence[Block], now: datetime) -> Table:
     """Draw blocks for people."""
-    table = Table("kind", "value", "until (UTC)", "left", "rule", "incident", title=f"{len(blocks)} blocks in force")
+    table = Table(box=None, header_style="bold", title=_title(len(blocks)), title_justify="left")
+    for name in ("Kind", "Value", "Until (UTC)", "Left"):
+        table.add_column(name, no_wrap=True)
+    for name in ("Rule", "Incident"):
+        table.add_column(name, overflow="fold")
     for block in blocks:
         left = f"{max(0, round(block.remaining_seconds(now)))} s"
         until = block.until.strftime("%Y-%m-%d %H:%M:%S")
@@ -112,7 +122,8 @@ def main(arguments: Sequence[str]) -> int:
     if "--json" in options:
         sys.stdout.write(f"{as_json(blocks)}\n")
     else:
-        Console().print(as_table(blocks, now))
+        out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+        out.print(as_table(blocks, now) if blocks else _title(0))
     return 0
 
 
