@@ -1,10 +1,7 @@
 """The booking service for tests: real processes on real servers, people who are signed in, and raw sockets."""
 
-import asyncio
 import itertools
-import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -20,34 +17,18 @@ import pytest_asyncio
 
 from yoyaku.booking.settings import DatabaseSettings
 from yoyaku.booking.wiring import person_maker
+from yoyaku.embedded.ports import choose_port
 from yoyaku.embedded.secrets import SecretsFolder
 from yoyaku.testkit.bus import Bus
 from yoyaku.testkit.databases import Database, DatabaseFactory
+from yoyaku.testkit.replicas import environment_of
 from yoyaku.testkit.servers import NatsServer
+from yoyaku.testkit.waiting import eventually
 
 LIMIT_SECONDS = 60.0
 PASSWORD = "kaigishitsu wo yoyaku 7"
 _rooms = itertools.count(1)
 _slots = itertools.count(1)
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], *, within_seconds: float = LIMIT_SECONDS) -> None:
-    """Wait until it holds."""
-    async with asyncio.timeout(within_seconds):
-        while not await holds():  # noqa: ASYNC110  what is waited for is in another process
-            await asyncio.sleep(0.03)
-
-
-@pytest.fixture(name="eventually")
-def eventually_fixture() -> Callable[..., Awaitable[None]]:
-    return eventually
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -67,17 +48,8 @@ class Service:
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        database = self.database.service
-        assert database.password is not None
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("BOOKING_", "OTEL_"))},
-            "BOOKING_DATABASE__HOST": database.host,
-            "BOOKING_DATABASE__PORT": str(database.port),
-            "BOOKING_DATABASE__DATABASE": database.database,
-            "BOOKING_DATABASE__USER": database.user,
-            "BOOKING_DATABASE__PASSWORD": database.password.get_secret_value(),
-            "BOOKING_NATS__URL": self.bus.url,
-            "BOOKING_NATS__NKEY_SEED_FILE": str(self.bus.seed_file("booking")),
+            **environment_of("yoyaku.booking", self.database.service, self.bus, self.log_folder),
             "BOOKING_HTTP_PORT": str(self.port),
             "BOOKING_WORKERS": "1",
             "BOOKING_HEALTH_PORT": "0",
@@ -87,7 +59,6 @@ class Service:
         }
 
     def launch(self, *arguments: str) -> subprocess.Popen[bytes]:
-        self.log_folder.mkdir(parents=True, exist_ok=True)
         with self.log_path(arguments[0]).open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "yoyaku.booking", *arguments], env=self.environment(), stderr=log, stdout=log
@@ -102,7 +73,7 @@ class Service:
         return self.log_path(name).read_text()
 
     async def start_gateway(self) -> subprocess.Popen[bytes]:
-        self.port = self.port or free_port()
+        self.port = self.port or choose_port()
         process = self.launch("gateway")
         await self.wait_until_ready()
         return process
@@ -208,7 +179,7 @@ async def service(
     database: Callable[..., Awaitable[Database]], bus: Bus, test_secrets: SecretsFolder, tmp_path: Path
 ) -> AsyncIterator[Service]:
     """The service on a fresh database and a fresh bus, nothing started."""
-    made = Service(await database("yoyaku.booking"), bus, test_secrets, tmp_path / "logs")
+    made = Service(await database("yoyaku.booking"), bus, test_secrets, tmp_path)
     yield made
     made.stop()
 
@@ -244,4 +215,4 @@ async def house(
 
 @pytest.fixture
 def unused_port() -> Iterator[int]:
-    yield free_port()
+    yield choose_port()

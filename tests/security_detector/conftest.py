@@ -1,19 +1,13 @@
 """Fixtures of the detector: its database, failed sign-ins on the bus, and the service as real processes."""
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 from nats.errors import Error
@@ -25,35 +19,25 @@ from yoyaku.contracts.identity_v1 import LoginFailed, LoginFailureReason
 from yoyaku.contracts.registry import dataschema, encode
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.kv import kv_read
-from yoyaku.messaging.leadership import Leadership, Lease
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.messaging.stored import StoredMessage, read_stream
 from yoyaku.messaging.topology import BLOCKS
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.security_detector.settings import SecurityDetectorSettings
+from yoyaku.security_detector.wiring import LEADERSHIP, PACKAGE
 from yoyaku.testkit.bus import Bus
 from yoyaku.testkit.databases import Database
+from yoyaku.testkit.leases import held_lease
+from yoyaku.testkit.replicas import Replica, environment_of, prefixed, replicas
 
 LIMIT_SECONDS = 60.0
 ATTACKER = "203.0.113.9"
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], *, within_seconds: float = LIMIT_SECONDS) -> None:
-    """Wait until `check` says yes."""
-    async with asyncio.timeout(within_seconds):
-        while not await check():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.05)
-
-
-@pytest.fixture(name="eventually")
-def eventually_fixture() -> Callable[..., Awaitable[None]]:
-    return eventually
-
-
 @pytest_asyncio.fixture
 async def security_database(database: Callable[..., Awaitable[Database]]) -> Database:
     """A fresh database of the detector."""
-    return await database("yoyaku.security_detector")
+    return await database(PACKAGE)
 
 
 @pytest_asyncio.fixture
@@ -68,28 +52,10 @@ def outbox() -> Outbox:
     return Outbox(service="security-detector", new_id=new_event_id, now=lambda: datetime.now(UTC))
 
 
-@asynccontextmanager
-async def held_lease(pool: Pool, *, ttl_seconds: float = 60.0) -> AsyncIterator[Lease]:
-    """Lead for the time of the block."""
-    taken: asyncio.Future[Lease] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-
-    async def run(lease: Lease) -> None:
-        taken.set_result(lease)
-        await stop.wait()
-
-    leadership = Leadership(pool, "detector", holder=new_event_id(), ttl_seconds=ttl_seconds)
-    leading = asyncio.create_task(leadership.lead(run, stop))
-    try:
-        yield await taken
-    finally:
-        stop.set()
-        await leading
-
-
 @pytest.fixture(name="held_lease")
 def held_lease_fixture() -> Callable[..., Any]:
-    return held_lease
+    """`held_lease(pool)` leads for the time of the block."""
+    return partial(held_lease, name=LEADERSHIP)
 
 
 @dataclass
@@ -181,82 +147,15 @@ def detector_settings(security_database: Database, bus: Bus) -> SecurityDetector
     )
 
 
-@dataclass
-class Replica:
-    """One real process of the detector."""
-
-    process: "subprocess.Popen[bytes]"
-    health_port: int
-    log_file: Path
-
-    async def role(self) -> str | None:
-        """`leading` or `standby`, `None` while it is not ready."""
-        try:
-            async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
-                answer = await client.get(f"http://127.0.0.1:{self.health_port}/health/ready")
-        except httpx.HTTPError:
-            return None
-        checks = answer.json().get("checks", {}) if answer.status_code == 200 else {}
-        return checks["leadership:role"][0].get("observedValue") if "leadership:role" in checks else None
-
-    async def leads(self) -> bool:
-        return await self.role() == "leading"
-
-    async def stands_by(self) -> bool:
-        return await self.role() == "standby"
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture
 def detector_environment(security_database: Database, bus: Bus, tmp_path: Path) -> dict[str, str]:
     """The environment a process of the detector is started with."""
-    service = security_database.service
-    assert service.password is not None
-    password_file = tmp_path / "password"
-    password_file.touch(mode=0o600)
-    password_file.write_text(service.password.get_secret_value())
-    return {
-        "PATH": os.environ["PATH"],
-        "SECURITY_DETECTOR_DATABASE__HOST": service.host,
-        "SECURITY_DETECTOR_DATABASE__PORT": str(service.port),
-        "SECURITY_DETECTOR_DATABASE__DATABASE": service.database,
-        "SECURITY_DETECTOR_DATABASE__USER": service.user,
-        "SECURITY_DETECTOR_DATABASE__PASSWORD_FILE": str(password_file),
-        "SECURITY_DETECTOR_NATS__URL": bus.url,
-        "SECURITY_DETECTOR_NATS__NKEY_SEED_FILE": str(bus.seed_file("security-detector")),
-        "SECURITY_DETECTOR_LEASE_SECONDS": "2",
-    }
+    wired = environment_of(PACKAGE, security_database.service, bus, tmp_path)
+    return wired | prefixed(PACKAGE, {"LEASE_SECONDS": "2"})
 
 
 @pytest.fixture
 def start_replica(detector_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Replica]]:
     """`start_replica()` starts a real process on the test's database and bus; all are ended with the test."""
-    started: list[Replica] = []
-
-    def start(arguments: Sequence[str] = (), **extra: str) -> Replica:
-        port = free_port()
-        log_file = tmp_path / f"replica-{len(started)}.log"
-        with log_file.open("wb") as log_output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "yoyaku.security_detector", *arguments],
-                env=detector_environment | {"SECURITY_DETECTOR_HEALTH_PORT": str(port)} | extra,
-                stderr=log_output,
-                stdout=log_output,
-            )
-        started.append(Replica(process, port, log_file))
-        return started[-1]
-
-    yield start
-    for replica in started:
-        if replica.process.poll() is None:
-            replica.process.send_signal(signal.SIGCONT)
-            replica.kill()
+    with replicas(PACKAGE, detector_environment, tmp_path) as start:
+        yield start

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from yoyaku.embedded.system import System
-from yoyaku.testkit.people import People, eventually
+from yoyaku.testkit.people import People
+from yoyaku.testkit.waiting import eventually
 
 BOOKINGS = 1_000
 CLIENTS = 20

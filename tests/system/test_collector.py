@@ -19,7 +19,8 @@ import pytest_asyncio
 from yoyaku.embedded.launch import kill_tree, launch
 from yoyaku.embedded.ports import choose_port
 from yoyaku.embedded.system import SystemOptions, start_system
-from yoyaku.testkit.people import People, eventually
+from yoyaku.testkit.people import People
+from yoyaku.testkit.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTOR = ROOT / "build/yoyaku-otelcol"

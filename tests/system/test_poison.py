@@ -10,7 +10,8 @@ from nats.aio.client import Client
 
 from yoyaku.embedded.system import System
 from yoyaku.messaging.topology import OPERATOR
-from yoyaku.testkit.people import People, eventually
+from yoyaku.testkit.people import People
+from yoyaku.testkit.waiting import eventually
 
 YOYAKU = (sys.executable, "-c", "from yoyaku.cli.main import main; main()")
 

@@ -14,7 +14,8 @@ import pytest
 from yoyaku.embedded.launch import kill_tree, launch
 from yoyaku.embedded.ports import choose_port
 from yoyaku.embedded.system import System
-from yoyaku.testkit.people import People, eventually
+from yoyaku.testkit.people import People
+from yoyaku.testkit.waiting import eventually
 
 BOOKINGS = 600
 CONFIRMED = "booking.reservation.confirmed.v1"

@@ -1,14 +1,8 @@
-"""People and programs that use a whole running system over HTTP, for tests of real processes.
+"""People who use a whole running system over HTTP, for tests of real processes."""
 
-Waiting is asking again until a condition holds, with a deadline; nothing here sleeps for a race.
-"""
-
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -17,22 +11,7 @@ import httpx
 from yoyaku.embedded.postgres_server import SUPERUSER
 from yoyaku.embedded.system import System
 
-Seen = TypeVar("Seen")
 PASSWORD = "correct horse battery staple 9"
-PATIENCE_SECONDS = 60.0
-
-
-async def eventually(
-    probe: Callable[[], Awaitable[Seen]], until: Callable[[Seen], bool], within_seconds: float = PATIENCE_SECONDS
-) -> Seen:
-    """Ask until the condition holds; fails with what was seen last."""
-    deadline = time.monotonic() + within_seconds
-    while True:
-        seen = await probe()
-        if until(seen):
-            return seen
-        assert time.monotonic() < deadline, f"not within {within_seconds} s; last seen: {seen!r}"
-        await asyncio.sleep(0.1)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -26,6 +27,7 @@ from yoyaku.testkit.clock import SetClock
 from yoyaku.testkit.databases import Database, DatabaseFactory
 from yoyaku.testkit.requirements import covered, print_coverage
 from yoyaku.testkit.servers import Backend, NatsServer, PostgresServer, chosen_backend, make_scratch_folder
+from yoyaku.testkit.waiting import eventually
 
 MARKER_OF_FIXTURE = {"postgres_server": "postgres", "nats_server": "nats", "system": "system"}
 TESTS_ROLE = "tests"
@@ -187,3 +189,9 @@ async def system(scratch_folder: Path, system_overrides: Mapping[str, str]) -> A
 def clock() -> SetClock:
     """A clock that moves only when told to."""
     return SetClock()
+
+
+@pytest.fixture(name="eventually", scope="session")
+def eventually_fixture() -> Callable[..., Awaitable[Any]]:
+    """`await eventually(check)` asks until the answer is yes; see `yoyaku.testkit.waiting`."""
+    return eventually

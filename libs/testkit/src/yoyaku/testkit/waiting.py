@@ -1,0 +1,29 @@
+"""Waiting in tests: asking again until a condition holds, with a deadline; nothing here sleeps for a race."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Seen = TypeVar("Seen")
+PATIENCE_SECONDS = 60.0
+ASK_EVERY_SECONDS = 0.05
+
+
+async def eventually(
+    probe: Callable[[], Awaitable[Seen]],
+    until: Callable[[Seen], bool] = bool,
+    within_seconds: float = PATIENCE_SECONDS,
+) -> Seen:
+    """Ask until the condition holds and return the answer; fails with what was seen last, also when asking hangs."""
+    seen: object = None
+    try:
+        async with asyncio.timeout(within_seconds) as limit:
+            while True:
+                seen = answer = await probe()
+                if until(answer):
+                    return answer
+                await asyncio.sleep(ASK_EVERY_SECONDS)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise AssertionError(f"not within {within_seconds:g} s; last seen: {seen!r}") from None
