@@ -9,17 +9,16 @@ Source: socket(7), SO_ATTACH_FILTER; a filter that returns 0 drops the packet.
 
 import asyncio
 import ctypes
-import os
 import signal
 import socket
 import struct
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from loguru import logger
+
+from yoyaku.booking.entrypoints.http.listening import listening_sockets
 
 _SO_ATTACH_FILTER: Final = 26
 _BPF_RETURN: Final = 0x06
@@ -54,26 +53,9 @@ def drained_on_sigterm(draining: Draining, begin: Callable[[], None], *, grace_s
 
 def refuse_new_connections() -> None:
     """Let the kernel drop what arrives for the listening sockets of this process; open connections are untouched."""
-    if sys.platform != "linux":
-        return
-    for listening in _listening_sockets():
+    for listening in listening_sockets():
         with listening:
             _drop_everything(listening)
-
-
-def _listening_sockets() -> Iterator[socket.socket]:
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            if not str(entry.readlink()).startswith("socket:"):
-                continue
-            found = socket.socket(fileno=os.dup(int(entry.name)))
-        except OSError:
-            continue
-        is_inet = found.family in {socket.AF_INET, socket.AF_INET6} and found.type == socket.SOCK_STREAM
-        if is_inet and found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            yield found
-        else:
-            found.close()
 
 
 def _drop_everything(listening: socket.socket) -> None:

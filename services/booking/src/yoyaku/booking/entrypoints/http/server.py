@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from yoyaku.booking.entrypoints.http.app import make_app
 from yoyaku.booking.entrypoints.http.draining import Draining, drained_on_sigterm
+from yoyaku.booking.entrypoints.http.listening import stalled_connections_ended
 from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.wiring import Gateway, running_gateway
 from yoyaku.lifecycle.process import version_of
@@ -31,6 +32,7 @@ from yoyaku.observability.setup import observed
 _PR_SET_PDEATHSIG: Final = 1
 _HEADER_BUFFER_BYTES: Final = 64 * 1024
 _HEADER_SECONDS: Final = 10
+_STALLED_SECONDS: Final = 10
 _BACKLOG: Final = 2048
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
@@ -81,7 +83,10 @@ def create() -> ASGIApp:
     @asynccontextmanager
     async def running() -> AsyncIterator[Gateway]:
         with observed(SERVICE, version=version_of(SERVICE), settings=settings.observability):
-            async with running_gateway(settings, end_process=leave) as gateway:
+            async with (
+                running_gateway(settings, end_process=leave) as gateway,
+                stalled_connections_ended(_STALLED_SECONDS),
+            ):
                 grace = settings.drain_grace_seconds
                 with drained_on_sigterm(draining, gateway.health.drain, grace_seconds=grace):
                     yield gateway
