@@ -12,7 +12,8 @@ from typing import Any
 from loguru import logger
 from nats.errors import Error as NatsError
 
-from yoyaku.messaging.broker import ServiceBroker, start_broker
+from yoyaku.messaging.broker import ServiceBroker, jetstream, start_broker
+from yoyaku.messaging.provision import report_drift
 from yoyaku.messaging.waiting import ended
 from yoyaku.observability.health import Health
 from yoyaku.observability.health_server import health_server
@@ -113,9 +114,20 @@ async def started(broker: ServiceBroker, stop: asyncio.Event) -> AsyncIterator[b
     Raises BusError when the bus refuses this service.
     """
     try:
-        yield await start_broker(broker, stop=stop)
+        yield await connect(broker, stop=stop)
     finally:
         await disconnect(broker)
+
+
+async def connect(broker: ServiceBroker, *, stop: asyncio.Event) -> bool:
+    """Connect to the bus, waiting for it; `False` when `stop` came first. What differs there is logged, never mended.
+
+    Raises BusError when the bus refuses this service.
+    """
+    if not await start_broker(broker, stop=stop):
+        return False
+    await report_drift(jetstream(broker), service=broker.service)
+    return True
 
 
 async def disconnect(broker: ServiceBroker) -> None:

@@ -43,7 +43,7 @@ from yoyaku.booking.usecases.place_reservation import PlaceReservation
 from yoyaku.booking.usecases.ports import Clock, Digest, NewId, Tokens
 from yoyaku.lifecycle.health import at_head, backlog
 from yoyaku.lifecycle.process import utc_now, version_of
-from yoyaku.lifecycle.work import Work, disconnect, in_background, unless_stopped, work_until
+from yoyaku.lifecycle.work import Work, connect, disconnect, in_background, unless_stopped, work_until
 from yoyaku.messaging.broker import BusError, ServiceBroker, make_broker, start_broker
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.outbox import Outbox
@@ -199,7 +199,7 @@ async def run_worker(settings: WorkerSettings, stop: asyncio.Event, *, now: Cloc
         health = _worker_health(pool, broker)
 
         async def copy_blocks(stop: asyncio.Event) -> None:
-            if await start_broker(broker, stop=stop):
+            if await connect(broker, stop=stop):
                 await unless_stopped(stop, copier.run())
 
         works: dict[str, Work] = {
