@@ -51,3 +51,38 @@ async def test_help_is_no_failure_and_a_wrong_word_is_one(package: str) -> None:
     wrong = await executed(package, "sing")
     assert wrong.returncode == 1
     assert helped.stdout == wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "words", "missing"),
+    [
+        ("yoyaku.booking", ["gateway"], ["DATABASE__DATABASE", "DATABASE__USER", "NATS__URL", "JWT_PRIVATE_KEY_FILE"]),
+        ("yoyaku.booking", ["worker"], ["DATABASE__DATABASE", "DATABASE__USER", "NATS__URL"]),
+        ("yoyaku.booking", ["migrate"], ["OWNER_DATABASE__DATABASE", "OWNER_DATABASE__USER"]),
+        *((package, [], ["DATABASE__DATABASE", "DATABASE__USER", "NATS__URL"]) for package in LEADING),
+        *((package, ["migrate"], ["OWNER_DATABASE__DATABASE", "OWNER_DATABASE__USER"]) for package in LEADING),
+    ],
+)
+async def test_missing_settings_are_named_line_by_line(package: str, words: list[str], missing: list[str]) -> None:
+    done = await executed(package, *words)
+    prefix = package.rpartition(".")[2].upper()
+    assert done.returncode == 2
+    told = done.stderr.splitlines()
+    assert {f"error: {prefix}_{name}: missing" for name in missing} <= set(told)
+    assert all(line.startswith(f"error: {prefix}_") for line in told), done.stderr
+    assert done.stdout == ""
+
+
+async def test_a_migration_that_postgresql_refuses_is_told_in_one_line(
+    database: Callable[..., Awaitable[Database]], tmp_path: Path
+) -> None:
+    empty = await database()
+    async with connected_pool(empty.owner, application_name="test") as pool:
+        await pool.execute("CREATE TABLE audit_entry (id integer)")
+    done = await executed(
+        "yoyaku.audit_log", "migrate", environment=owners_environment_of("yoyaku.audit_log", empty.owner, tmp_path)
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: 0001_"), line
+    assert "already exists" in line

@@ -23,7 +23,7 @@ def test_where_the_database_is_comes_from_the_environment_or_the_data_folder(
     found = settings_for(tmp_path).database
     assert (found.port, found.database, found.user, found.password_file) == (7, DATABASE, ROLE, password_file)
     monkeypatch.setenv("SECURITY_DETECTOR_DATABASE__PORT", "8")
-    with pytest.raises(NotConfiguredError, match="DATABASE__USER is missing"):
+    with pytest.raises(NotConfiguredError, match="SECURITY_DETECTOR_DATABASE__USER: missing"):
         settings_for(tmp_path)
     monkeypatch.setenv("SECURITY_DETECTOR_DATABASE__DATABASE", "elsewhere")
     monkeypatch.setenv("SECURITY_DETECTOR_DATABASE__USER", "somebody")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from yoyaku.postgres.errors import PostgresError
 from yoyaku.postgres.settings import PostgresSettings
 
 _MIGRATE: Final = "yoyaku.postgres.migrate"
@@ -38,6 +39,12 @@ def obey(arguments: Sequence[str], *, usage: str, serve: Callable[[], None], mig
 
 
 def migrate_database(owner: PostgresSettings, package: str) -> list[str]:
-    """Bring a database to the head of a package's migrations; return the names of the files applied."""
-    applied: list[str] = asyncio.run(importlib.import_module(_MIGRATE).migrate(owner, package))
+    """Bring a database to the head of a package's migrations; return the names of the files applied.
+
+    What PostgreSQL refuses is said in one line on standard error, and raises SystemExit(1).
+    """
+    try:
+        applied: list[str] = asyncio.run(importlib.import_module(_MIGRATE).migrate(owner, package))
+    except PostgresError as error:
+        sys.exit(f"error: {error}")
     return applied

@@ -8,6 +8,7 @@ from yoyaku.audit_log.entrypoints.sequencer import SERVICE
 from yoyaku.audit_log.settings import AuditLogSettings, MigrationSettings
 from yoyaku.audit_log.wiring import PACKAGE, run
 from yoyaku.lifecycle.command import migrate_database, obey, usage_of
+from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import run_process
 
 USAGE: Final = usage_of(PACKAGE, does="records every event")
@@ -15,13 +16,13 @@ USAGE: Final = usage_of(PACKAGE, does="records every event")
 
 def serve() -> None:
     """Run the service until SIGTERM or SIGINT."""
-    settings = AuditLogSettings()
+    settings = load(AuditLogSettings)
     run_process(SERVICE, partial(run, settings), observability=settings.observability)
 
 
 def migrate() -> None:
     """Bring the database to the state this version needs."""
-    migrate_database(MigrationSettings().owner_database, PACKAGE)
+    migrate_database(load(MigrationSettings).owner_database, PACKAGE)
 
 
 if __name__ == "__main__":

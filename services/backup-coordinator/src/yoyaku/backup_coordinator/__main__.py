@@ -7,6 +7,7 @@ from typing import Final
 from yoyaku.backup_coordinator.settings import BackupCoordinatorSettings, MigrationSettings
 from yoyaku.backup_coordinator.wiring import PACKAGE, SERVICE, run
 from yoyaku.lifecycle.command import migrate_database, obey, usage_of
+from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import run_process
 
 USAGE: Final = usage_of(PACKAGE, does="takes backups on schedule and when asked")
@@ -14,13 +15,13 @@ USAGE: Final = usage_of(PACKAGE, does="takes backups on schedule and when asked"
 
 def serve() -> None:
     """Run the service until SIGTERM or SIGINT."""
-    settings = BackupCoordinatorSettings()
+    settings = load(BackupCoordinatorSettings)
     run_process(SERVICE, partial(run, settings), observability=settings.observability)
 
 
 def migrate() -> None:
     """Bring the database to the state this version needs."""
-    migrate_database(MigrationSettings().owner_database, PACKAGE)
+    migrate_database(load(MigrationSettings).owner_database, PACKAGE)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from yoyaku.lifecycle.command import migrate_database, obey, usage_of
+from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import run_process
 from yoyaku.security_detector.entrypoints.detector import SERVICE
 from yoyaku.security_detector.settings import MigrationSettings, SecurityDetectorSettings
@@ -15,13 +16,13 @@ USAGE: Final = usage_of(PACKAGE, does="judges sign-ins and imposes blocks")
 
 def serve() -> None:
     """Run the service until SIGTERM or SIGINT."""
-    settings = SecurityDetectorSettings()
+    settings = load(SecurityDetectorSettings)
     run_process(SERVICE, partial(run, settings), observability=settings.observability)
 
 
 def migrate() -> None:
     """Bring the database to the state this version needs."""
-    migrate_database(MigrationSettings().owner_database, PACKAGE)
+    migrate_database(load(MigrationSettings).owner_database, PACKAGE)
 
 
 if __name__ == "__main__":

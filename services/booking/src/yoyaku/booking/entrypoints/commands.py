@@ -10,7 +10,8 @@ from yoyaku.booking.domain.errors import PersonAlreadyExistsError
 from yoyaku.booking.entrypoints.http.app import make_api
 from yoyaku.booking.settings import PACKAGE, DatabaseSettings, MigrationSettings
 from yoyaku.booking.wiring import person_maker
-from yoyaku.postgres.migrate import migrate
+from yoyaku.lifecycle import command
+from yoyaku.lifecycle.configuration import load
 
 _PASSWORD_BYTES: Final = 18
 
@@ -21,13 +22,12 @@ class AdminExistsError(Exception):
 
 def migrate_database() -> list[str]:
     """Bring the database to the state this version needs; return the names of the files applied."""
-    settings = MigrationSettings()
-    return asyncio.run(migrate(settings.owner_database, PACKAGE))
+    return command.migrate_database(load(MigrationSettings).owner_database, PACKAGE)
 
 
 def create_admin(user_id: str) -> str:
     """Make the first ADMIN and return the generated password. Raises AdminExistsError."""
-    settings = DatabaseSettings()
+    settings = load(DatabaseSettings)
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     try:
         asyncio.run(_create_admin(settings, user_id, password))

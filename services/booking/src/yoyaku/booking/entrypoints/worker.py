@@ -4,10 +4,11 @@ from functools import partial
 
 from yoyaku.booking.settings import SERVICE, WorkerSettings
 from yoyaku.booking.wiring import run_worker
+from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import run_process
 
 
 def main() -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way."""
-    settings = WorkerSettings()
+    settings = load(WorkerSettings)
     run_process(SERVICE, partial(run_worker, settings), observability=settings.observability)

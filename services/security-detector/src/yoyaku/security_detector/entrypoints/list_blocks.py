@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from yoyaku.lifecycle import configuration
 from yoyaku.messaging.administration import CONNECTION_FILE
 from yoyaku.postgres.errors import PostgresError
 from yoyaku.postgres.settings import PostgresSettings
@@ -36,10 +36,9 @@ def settings_for(data_dir: Path) -> ReadingSettings:
     """Find the database: the environment first, then the data folder of a running system. Raises NotConfiguredError."""
     if any(name.upper().startswith("SECURITY_DETECTOR_DATABASE__") for name in os.environ):
         try:
-            return ReadingSettings()
-        except ValidationError as error:
-            wrong = ", ".join("__".join(str(part) for part in one["loc"]).upper() for one in error.errors())
-            raise NotConfiguredError(f"in the environment, SECURITY_DETECTOR_: {wrong} is missing or wrong") from None
+            return configuration.read(ReadingSettings)
+        except configuration.NotConfiguredError as error:
+            raise NotConfiguredError(str(error)) from None
     path = data_dir / CONNECTION_FILE
     try:
         told = json.loads(path.read_text())

@@ -25,6 +25,7 @@ from yoyaku.booking.entrypoints.http.draining import Draining, drained_on_sigter
 from yoyaku.booking.entrypoints.http.listening import stalled_connections_ended
 from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.wiring import Gateway, running_gateway
+from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import version_of
 from yoyaku.observability.logs import LogSinks, logging_configured
 from yoyaku.observability.setup import observed
@@ -75,7 +76,7 @@ def serve(settings: GatewaySettings) -> None:
 def create() -> ASGIApp:
     """Return the application of one worker, configured by the environment."""
     _end_with_parent()
-    settings = GatewaySettings()
+    settings = load(GatewaySettings)
 
     draining = Draining()
     leave = partial(signal.raise_signal, signal.SIGTERM)
@@ -106,7 +107,7 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Run the gateway from the environment."""
-    serve(GatewaySettings())
+    serve(load(GatewaySettings))
 
 
 if __name__ == "__main__":
