@@ -59,7 +59,8 @@ def test_issued_then_checked_until_it_ends(tokens: EdDsaTokens, clock: SetClock)
     "changes",
     [
         {"aud": "other"}, {"iss": "other"}, {"exp": None}, {"jti": None}, {"nbf": None}, {"sub": "x"}, {"sub": None},
-        {"role": "ROOT"}, {"role": None}, {"exp": "soon"}, {"exp": 1}, {"nbf": 99999999999}, {"aud": ["other"]},
+        {"role": "ROOT"}, {"role": None}, {"exp": "soon"}, {"exp": 1}, {"exp": 10**400}, {"nbf": 99999999999},
+        {"aud": ["other"]},
     ],
 )  # fmt: skip
 def test_signed_but_wrong(
@@ -67,10 +68,7 @@ def test_signed_but_wrong(
 ) -> None:
     good = jwt.encode(claims(clock), key, algorithm="EdDSA", headers={"kid": key_id(key.public_key())})
     tokens.check(good)
-    try:
-        forged = jwt.encode(claims(clock, **changes), key, algorithm="EdDSA", headers={"kid": key_id(key.public_key())})
-    except TypeError:
-        pytest.skip("cannot be written")
+    forged = jwt.encode(claims(clock, **changes), key, algorithm="EdDSA", headers={"kid": key_id(key.public_key())})
     with pytest.raises(NotAuthenticatedError):
         tokens.check(forged)
 

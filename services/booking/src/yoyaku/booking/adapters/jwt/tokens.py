@@ -127,5 +127,5 @@ class EdDsaTokens:
                 not_before=float(claims["nbf"]),
                 expires_at=float(claims["exp"]),
             )
-        except (jwt.InvalidTokenError, ValueError, TypeError, KeyError) as error:
+        except (jwt.InvalidTokenError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise NotAuthenticatedError from error
