@@ -61,11 +61,13 @@ async def test_sigterm_under_load_answers_what_was_accepted(own_house: Any, next
 
 
 @pytest.mark.requirement("GW-07")
-async def test_a_killed_worker_is_replaced(own_house: Any, eventually: Eventually) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "left"])
+async def test_a_worker_that_was_killed_or_left_is_replaced(
+    own_house: Any, eventually: Eventually, number: signal.Signals
+) -> None:
     process = own_house.service.processes[0]
     (first,) = workers_of(process)
-    await asyncio.sleep(0)
-    first.kill()
+    first.send_signal(number)
 
     async def replaced() -> bool:
         return [worker.pid for worker in workers_of(process)] not in ([], [first.pid])
