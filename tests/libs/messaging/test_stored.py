@@ -35,6 +35,13 @@ async def test_an_empty_stream_and_one_that_fills_its_pages_exactly_end(
     assert len([message async for message in read_stream(js, "BOOKING")]) == count
 
 
+async def test_reading_one_message_leaves_no_subscription_behind(js: JetStreamContext) -> None:
+    await js.publish("booking.n.v1", b"x")
+    before = len(js._nc._subs)
+    assert await read_message(js, "BOOKING", 1) is not None
+    assert len(js._nc._subs) == before
+
+
 async def test_a_message_that_is_gone_is_none_and_not_its_neighbour(js: JetStreamContext) -> None:
     for _ in range(3):
         await js.publish("booking.n.v1", b"x")

@@ -6,7 +6,8 @@ and put back alike. Invariant: a dead letter is deleted only after the stream ac
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -38,7 +39,8 @@ MESSAGE_ID: Final = "Nats-Msg-Id"
 _OWN_HEADERS: Final = "dead-letter-"
 _SERVER_HEADERS: Final = "nats-"
 _LONGEST_ERROR: Final = 500
-_NO_MESSAGE_FOUND: Final = 10057
+_NO_SUCH_MESSAGE: Final = frozenset({10037, 10043, 10057})
+"""The server's codes for a message that is not there; deleting one that is gone gives the second."""
 FILTER_KEYS: Final = ("stream", "consumer", "type", "reason", "id")
 
 
@@ -162,13 +164,14 @@ async def bury(
     await js.publish(spec.dead_letter_subject, message.data, stream=DEAD_LETTERS_STREAM.name, headers=headers)
 
 
-async def list_dead_letters(js: JetStreamContext, wanted: Filter | None = None) -> AsyncIterator[DeadLetter]:
+async def list_dead_letters(js: JetStreamContext, wanted: Filter | None = None) -> AsyncGenerator[DeadLetter, None]:
     """Go through the dead letters that match, oldest first, advisories resolved to the event they name."""
     wanted = wanted or Filter()
-    async for message in read_stream(js, DEAD_LETTERS_STREAM.name):
-        letter = await _resolve(js, message)
-        if letter is not None and wanted.matches(letter):
-            yield letter
+    async with aclosing(read_stream(js, DEAD_LETTERS_STREAM.name)) as messages:
+        async for message in messages:
+            letter = await _resolve(js, message)
+            if letter is not None and wanted.matches(letter):
+                yield letter
 
 
 async def read_dead_letter(js: JetStreamContext, sequence: int) -> DeadLetter | None:
@@ -181,8 +184,9 @@ async def find_dead_letter(js: JetStreamContext, identifier: str) -> DeadLetter 
     """Find one by its sequence in DEAD_LETTERS or by its event's id, the oldest of several; else `None`."""
     if identifier.isascii() and identifier.isdigit():
         return await read_dead_letter(js, int(identifier))
-    async for letter in list_dead_letters(js, Filter((("id", identifier),))):
-        return letter
+    async with aclosing(list_dead_letters(js, Filter((("id", identifier),)))) as letters:
+        async for letter in letters:
+            return letter
     return None
 
 
@@ -200,7 +204,7 @@ async def redrive(js: JetStreamContext, letter: DeadLetter) -> int:
         ack = await js.publish(letter.original_subject, letter.data, stream=letter.stream, headers=headers)
         await js.delete_msg(DEAD_LETTERS_STREAM.name, letter.sequence)
     except (Error, TimeoutError) as error:
-        if isinstance(error, APIError) and error.err_code == _NO_MESSAGE_FOUND:
+        if isinstance(error, APIError) and error.err_code in _NO_SUCH_MESSAGE:
             raise RedriveError(f"dead letter {letter.sequence}: somebody else put it back meanwhile") from error
         raise RedriveError(f"dead letter {letter.sequence}: {error or type(error).__name__}") from error
     return ack.seq

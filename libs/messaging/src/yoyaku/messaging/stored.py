@@ -4,7 +4,8 @@ The one permission is `$JS.API.DIRECT.GET.<stream>`; the stream must allow direc
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -36,25 +37,28 @@ class StoredMessage:
 
 async def read_message(js: JetStreamContext, stream: str, sequence: int) -> StoredMessage | None:
     """Read one message; `None` when the stream has none of that sequence. Raises StreamUnreadableError."""
-    async for message in _get(js, stream, {"seq": sequence}):
-        return message if message.sequence == sequence else None
+    async with aclosing(_get(js, stream, {"seq": sequence})) as messages:
+        async for message in messages:
+            return message if message.sequence == sequence else None
     return None
 
 
-async def read_stream(js: JetStreamContext, stream: str, *, subject: str = ">") -> AsyncIterator[StoredMessage]:
+async def read_stream(js: JetStreamContext, stream: str, *, subject: str = ">") -> AsyncGenerator[StoredMessage, None]:
     """Read what the stream holds for `subject`, by sequence, a page a request. Raises StreamUnreadableError."""
     after = 0
     while True:
         found = 0
-        async for message in _get(js, stream, {"seq": after + 1, "next_by_subj": subject, "batch": PAGE}):
-            found += 1
-            after = message.sequence
-            yield message
+        page = _get(js, stream, {"seq": after + 1, "next_by_subj": subject, "batch": PAGE})
+        async with aclosing(page) as messages:
+            async for message in messages:
+                found += 1
+                after = message.sequence
+                yield message
         if found < PAGE:
             return
 
 
-async def _get(js: JetStreamContext, stream: str, request: dict[str, Any]) -> AsyncIterator[StoredMessage]:
+async def _get(js: JetStreamContext, stream: str, request: dict[str, Any]) -> AsyncGenerator[StoredMessage, None]:
     connection: Client = js._nc  # the context has no public way to it
     inbox = connection.new_inbox()
     subscription = await connection.subscribe(inbox)
