@@ -12,9 +12,9 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from yoyaku.contracts.rpc import RPC_AUDIT_LOG_SEARCH_V1, AuditEntry, AuditLogSearchReply, AuditLogSearchRequest
+from yoyaku.audit_log.entrypoints.entries_table import short_table, whole_table
+from yoyaku.contracts.rpc import RPC_AUDIT_LOG_SEARCH_V1, AuditLogSearchReply, AuditLogSearchRequest
 from yoyaku.messaging.administration import BusUnreachableError, settings_for
 from yoyaku.messaging.broker import BusError, make_broker, start_broker
 from yoyaku.messaging.rpc import RpcFailedError, RpcUnavailableError, request
@@ -71,8 +71,9 @@ def entries_command(
     if as_json:
         typer.echo(json.dumps(reply.model_dump(mode="json"), indent=2, ensure_ascii=False))
         return
-    out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    out.print(_table(reply.entries))
+    terminal = sys.stdout.isatty()
+    out = Console(width=None if terminal else PIPED_WIDTH)
+    out.print(short_table(reply.entries, out.width) if terminal else whole_table(reply.entries))
     if reply.next_after_position is not None:
         err.print(f"more: --after {reply.next_after_position}")
 
@@ -93,21 +94,3 @@ async def _ask(settings: NatsSettings, question: AuditLogSearchRequest) -> Audit
         )
     finally:
         await broker.stop()
-
-
-def _table(entries: tuple[AuditEntry, ...]) -> Table:
-    table = Table(box=None, header_style="bold")
-    table.add_column("Position", justify="right", no_wrap=True)
-    for name in ("Recorded", "Type", "Subject", "Actor", "From", "Source"):
-        table.add_column(name, overflow="fold")
-    for entry in entries:
-        table.add_row(
-            str(entry.position),
-            entry.recorded_at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3],
-            entry.type or "[red]unreadable[/red]",
-            entry.subject or "",
-            entry.actor or "",
-            entry.client_address or "",
-            f"{entry.source}#{entry.number}",
-        )
-    return table
