@@ -1,11 +1,13 @@
 """Trace context in and out of headers and database rows (W3C Trace Context; baggage is neither sent nor believed)."""
 
-from collections.abc import Mapping, MutableMapping
+import secrets
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 TRACEPARENT: Final = "traceparent"
@@ -34,6 +36,17 @@ def current_trace_id() -> str | None:
     """Return the trace id as 32 hex digits, or None outside of any span."""
     context = trace.get_current_span().get_span_context()
     return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Record nothing of the block, here and wherever its context is sent: for what asks again and again.
+
+    Traces that show a person's work would drown in it.
+    """
+    nobody = SpanContext(secrets.randbits(127) + 1, secrets.randbits(63) + 1, is_remote=False, trace_flags=TraceFlags())
+    with trace.use_span(NonRecordingSpan(nobody)):
+        yield
 
 
 def context_from(traceparent: str | None) -> Context:

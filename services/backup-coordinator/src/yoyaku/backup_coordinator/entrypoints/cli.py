@@ -30,6 +30,7 @@ from yoyaku.messaging.administration import BusUnreachableError, settings_for
 from yoyaku.messaging.broker import BusError, ServiceBroker, make_broker, start_broker
 from yoyaku.messaging.rpc import RpcFailedError, RpcUnavailableError, request
 from yoyaku.messaging.topology import OPERATOR
+from yoyaku.observability.tracing import unrecorded
 
 EXIT_FAILED: Final = 1
 EXIT_UNREACHABLE: Final = 3
@@ -79,7 +80,9 @@ def now_command(
         run = reply.run
         while wait and run.state is BackupRunState.RUNNING:
             await asyncio.sleep(POLL_SECONDS)
-            run = next((one for one in await _list(broker, 50) if one.run_id == run.run_id), run)
+            with unrecorded():
+                newest = await _list(broker, 50)
+            run = next((one for one in newest if one.run_id == run.run_id), run)
         return run
 
     run = _run(_asking(data, work))
