@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -133,3 +134,13 @@ async def test_a_broker_stops_cleanly_while_nats_is_away(bus: Bus, nats_server, 
     await broker.stop()
     assert client.is_closed
     nats_server.restart()
+
+
+def test_what_faststream_tells_of_its_own_workings_is_for_debugging(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("yoyaku.messaging.faststream")
+    for level, shown in ((logging.INFO, ["WARNING"]), (logging.DEBUG, ["DEBUG", "WARNING"])):
+        caplog.clear()
+        with caplog.at_level(level, logger=log.name):
+            log.log(logging.INFO, "callback for Task-7 is being executed...")
+            log.log(logging.WARNING, "a task raised an exception, retrying")
+        assert [record.levelname for record in caplog.records] == shown

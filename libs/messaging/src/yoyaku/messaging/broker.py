@@ -43,6 +43,16 @@ _errors = metrics.get_meter(SCOPE).create_counter(BUS_ERRORS, unit="{error}", de
 _log = logging.getLogger("yoyaku.messaging.faststream")
 
 
+def _demoted(record: logging.LogRecord) -> bool:
+    """Let what FastStream tells about its own workings through as DEBUG; its warnings stay what they are."""
+    if record.levelno == logging.INFO:
+        record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+    return _log.isEnabledFor(record.levelno)
+
+
+_log.addFilter(_demoted)
+
+
 class BusError(Exception):
     """The bus could not be used."""
 
