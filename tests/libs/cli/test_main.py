@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -47,3 +48,30 @@ def test_a_named_command_loads_no_other_package() -> None:
     assert "yoyaku.messaging" in done.stderr
     for service in ("booking", "audit_log", "security_detector", "backup_coordinator"):
         assert f"yoyaku.{service}" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("stauts", "`yoyaku status`"), ("trase", "`yoyaku trace`"), ("bckup", "`yoyaku backup`")]
+)
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(typed: str, meant: str) -> None:
+    shown = yoyaku(typed)
+    assert shown.returncode == 2
+    assert typed in shown.stderr
+    assert f"did you mean {meant}?" in shown.stderr
+
+
+def test_the_version_is_told() -> None:
+    shown = yoyaku("--version")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == f"yoyaku {version('yoyaku-cli')}\n"
+
+
+def test_what_libraries_log_below_error_is_not_for_a_command() -> None:
+    program = (
+        "import sys\nsys.argv = ['yoyaku', '--version']\nfrom yoyaku.cli.main import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "from loguru import logger\nlogger.warning('drains'); logger.error('broke')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert "drains" not in done.stderr
+    assert "broke" in done.stderr

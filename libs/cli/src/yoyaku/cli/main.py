@@ -4,8 +4,10 @@ A package adds itself by declaring an entry point, so an image that holds one se
 group alone, and this package imports no other. A named command loads only its own package; `--help` loads all.
 """
 
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+import os
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any
 
 import typer
 import typer.main
@@ -13,6 +15,8 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 GROUP = "yoyaku.commands"
+QUIET = {"LOGURU_LEVEL": "ERROR"}
+"""What libraries log below this is not for the terminal of a command; services choose levels of their own."""
 
 
 def to_click(name: str, loaded: Any) -> Any:
@@ -46,6 +50,14 @@ class EntryPointGroup(TyperGroup):
         entry = self._entry(cmd_name)
         return to_click(cmd_name, entry.load()) if entry else None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that was typed; one that does not exist is answered with those that look like it."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            similar = " or ".join(f"`yoyaku {name}`" for name in get_close_matches(args[0], known))
+            ctx.fail(f"there is no command '{args[0]}'" + (f", did you mean {similar}?" if similar else ""))
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     cls=EntryPointGroup,
@@ -56,13 +68,26 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001 -- typer calls it so
+    if wanted:
+        typer.echo(f"yoyaku {version('yoyaku-cli')}")
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
+def root(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Yoyaku (予約) books meeting rooms. Start with: yoyaku up, yoyaku demo, yoyaku status."""
 
 
 def main() -> None:
     """Run the command line; Ctrl-C ends it with code 130 and no traceback."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         app()
     except KeyboardInterrupt:
