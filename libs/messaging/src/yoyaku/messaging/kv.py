@@ -122,6 +122,11 @@ class KvWatch:
         self._forget_reconnect = self._broker.on_reconnect(self._resync.set)
         self._task = asyncio.create_task(self._keep_synced())
 
+    async def follow(self) -> None:
+        """Wait for as long as the bucket is followed. Raises what ended that: a defect, after which nothing is told."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
     async def stop(self) -> None:
         """Stop following; what was told stays told."""
         task, self._task = self._task, None

@@ -49,16 +49,20 @@ class BlockWatch:
         await self._watch.wait_until_loaded()
 
     async def run(self) -> None:
-        """Follow the bucket until cancelled; the broker must be started."""
+        """Follow the bucket until cancelled; the broker must be started. Raises what ended the following: a defect."""
+        await self._watch.start()
         try:
-            await self._watch.start()
-            await self._watch.wait_until_loaded()
-            # What only the copy in the database knew was lifted while this process was not there.
-            for key in self._blocklist.keys() - self._told:
-                self._blocklist.drop(key)
-            await asyncio.Event().wait()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch.follow())
+                tasks.create_task(self._forget_lifted())
         finally:
             await self._watch.stop()
+
+    async def _forget_lifted(self) -> None:
+        """Drop what only the copy in the database knew: it was lifted while this process was not there."""
+        await self._watch.wait_until_loaded()
+        for key in self._blocklist.keys() - self._told:
+            self._blocklist.drop(key)
 
     def load_copy(self, copied: list[tuple[str, BlockValue]]) -> None:
         """Take over what the database holds."""
@@ -94,17 +98,25 @@ class BlockCopier:
         return self._watch.is_loaded
 
     async def run(self) -> None:
-        """Follow and copy until cancelled; a database that is away is waited out. The broker must be started."""
+        """Follow and copy until cancelled; a database that is away is waited out. The broker must be started.
+
+        Raises what ended the following or the copying: a defect.
+        """
+        await self._watch.start()
         try:
-            await self._watch.start()
-            await self._watch.wait_until_loaded()
-            await self._persist(self._replace_all)
-            while True:
-                await self._changed.wait()
-                self._changed.clear()
-                await self._persist(self._copy_changes)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch.follow())
+                tasks.create_task(self._copy())
         finally:
             await self._watch.stop()
+
+    async def _copy(self) -> None:
+        await self._watch.wait_until_loaded()
+        await self._persist(self._replace_all)
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._persist(self._copy_changes)
 
     def _put(self, key: str, data: bytes) -> None:
         value = read_block(key, data)
