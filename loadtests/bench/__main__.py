@@ -23,6 +23,10 @@ NAMES = sorted(module.name for module in iter_modules([str(Path(__file__).parent
 HISTORY = Path(".yoyaku/bench-history.jsonl")
 
 
+PIPED_WIDTH = 150
+"""Where there is no terminal whose width counts, a figure stands on one line."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 0 whether or not goals are met: figures are reported, not gated."""
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
@@ -42,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for figure in figures:
             sys.stdout.write(json.dumps(figure.as_record()) + "\n")
     else:
-        Console().print(table(figures))
+        shown = Console()
+        if not shown.is_terminal:
+            shown.width = PIPED_WIDTH
+        shown.print(table(figures))
     return 0
 
 
