@@ -9,6 +9,7 @@ from typing import Final
 from loguru import logger
 
 from yoyaku.messaging.broker import ServiceBroker
+from yoyaku.messaging.condition import Condition
 from yoyaku.messaging.consumer import Handler, Subscription, SubscriptionStatus, subscribe
 from yoyaku.messaging.leadership import LeadershipLostError
 from yoyaku.messaging.topology import SECURITY_DETECTOR_IDENTITY
@@ -75,12 +76,16 @@ class Detector:
             raise lost
 
     async def _every(self, seconds: float, work: Callable[[UseCases], Awaitable[None]], usecases: UseCases) -> None:
+        name = work.__name__.strip("_")
+        database = Condition(away=f"{name} waits for the database", back=f"{name} has the database back")
         while not self._stop.is_set():
             try:
                 await work(usecases)
+                database.is_back()
             except PostgresError as error:
-                logger.bind(work=work.__name__.strip("_"), cause=str(error)).warning("work waits for the database")
-            await set_within(self._stop, seconds)
+                await set_within(self._stop, database.is_away(str(error)))
+            else:
+                await set_within(self._stop, seconds)
 
     async def _expire(self, usecases: UseCases) -> None:
         if ended := await usecases.expire(self._now()):
@@ -92,6 +97,10 @@ class Detector:
             logger.bind(failures=dropped).info("old failures dropped")
 
     async def _keep_bucket_whole(self, enforce: EnforceBlocks) -> None:
+        whole = Condition(
+            away="blocks could not be compared with the bucket, to be tried again",
+            back="blocks are compared with the bucket again",
+        )
         while not self._stop.is_set():
             self._repair.clear()
             pause_seconds = RECONCILE_EVERY_SECONDS
@@ -99,9 +108,9 @@ class Detector:
                 if repaired := await enforce.reconcile(self._now()):
                     telemetry.blocks.add(len(repaired), {"outcome": "repaired"})
                     logger.bind(blocks=len(repaired)).warning("blocks were missing in the bucket and were put back")
+                whole.is_back()
             except (BucketAwayError, PostgresError) as error:
-                pause_seconds = RETRY_SECONDS
-                logger.bind(cause=str(error)).warning("blocks could not be compared with the bucket, to be tried again")
+                pause_seconds = min(RETRY_SECONDS, whole.is_away(str(error)))
             await self._pause(pause_seconds)
 
     async def _pause(self, seconds: float) -> None:
