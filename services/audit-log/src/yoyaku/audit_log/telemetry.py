@@ -21,3 +21,11 @@ _METER = meter(SCOPE)
 
 entries = _METER.create_counter(ENTRIES, unit="{entry}", description="Facts by what became of them")
 append_duration = _METER.create_histogram(APPEND_DURATION, unit="s", description="One append of a batch")
+
+OUTCOMES: Final = ("recorded", "repeated", "contradicting")
+
+
+def create_series() -> None:
+    """Make every series, so that the first fact of a kind is a step from zero."""
+    for outcome in OUTCOMES:
+        entries.add(0, {"outcome": outcome})

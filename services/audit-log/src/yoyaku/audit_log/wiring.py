@@ -6,6 +6,7 @@ from typing import Final
 
 from loguru import logger
 
+from yoyaku.audit_log import telemetry
 from yoyaku.audit_log.adapters.postgres.entries import PostgresEntries
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
@@ -37,6 +38,7 @@ PARTITIONS_RETRY_SECONDS: Final = 60.0
 
 async def run(settings: AuditLogSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then finish what is in hand. Raises MigrationsNotAtHeadError, PostgresError."""
+    telemetry.create_series()
     async with leaders_pool(
         settings.database, service=SERVICE, package=PACKAGE, lease_seconds=settings.lease_seconds
     ) as pool:

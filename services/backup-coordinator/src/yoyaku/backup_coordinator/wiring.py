@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 from typing import Final
 
+from yoyaku.backup_coordinator import telemetry
 from yoyaku.backup_coordinator.adapters.cron import next_fire_of
 from yoyaku.backup_coordinator.adapters.folder import FolderOfBackups
 from yoyaku.backup_coordinator.adapters.pg_tools.base_backup import PgBaseBackup
@@ -45,6 +46,7 @@ async def run(settings: BackupCoordinatorSettings, stop: asyncio.Event) -> None:
 
     Raises ScheduleError, MigrationsNotAtHeadError, PostgresError.
     """
+    telemetry.create_series()
     next_fire = next_fire_of(settings.schedule)
     async with leaders_pool(
         settings.database, service=SERVICE, package=PACKAGE, lease_seconds=settings.lease_seconds

@@ -33,3 +33,13 @@ blocks = _METER.create_counter(BLOCKS, unit="{block}", description="Blocks by wh
 enforcement_delay = _METER.create_histogram(
     ENFORCEMENT_DELAY, unit="s", description="From the deciding failure to the block in the bucket"
 )
+
+OUTCOMES: Final = ("imposed", "expired", "repaired")
+
+
+def create_series(*, rule: str) -> None:
+    """Make every series, so that the first event of a kind is a step from zero."""
+    failures.add(0)
+    incidents.add(0, {"rule": rule})
+    for outcome in OUTCOMES:
+        blocks.add(0, {"outcome": outcome})

@@ -19,6 +19,7 @@ from yoyaku.messaging.relay import Relay
 from yoyaku.messaging.wake import Waker
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.settings import PostgresSettings
+from yoyaku.security_detector import telemetry
 from yoyaku.security_detector.adapters.nats.block_bucket import BlockBucket
 from yoyaku.security_detector.adapters.postgres.blocks import PostgresBlocks
 from yoyaku.security_detector.adapters.postgres.journal import PostgresJournal
@@ -38,6 +39,7 @@ async def run(
     settings: SecurityDetectorSettings, stop: asyncio.Event, *, now: Callable[[], datetime] = utc_now
 ) -> None:
     """Run until `stop` is set, then finish what is in hand. Raises MigrationsNotAtHeadError, PostgresError."""
+    telemetry.create_series(rule=settings.rule().name)
     async with leaders_pool(
         settings.database, service=SERVICE, package=PACKAGE, lease_seconds=settings.lease_seconds
     ) as pool:
