@@ -13,6 +13,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
+from yoyaku.cli.invocation import as_typed
 from yoyaku.cli.main import app
 from yoyaku.embedded.data_lock import DataLock, holder_of
 from yoyaku.embedded.ports import choose_port
@@ -99,6 +100,10 @@ def test_one_json_line_says_how_to_reach_it_status_shows_it_and_ctrl_c_drains_it
     lines = [line.partition(" | ") for line in ended(process, signal.SIGINT).splitlines()]
     assert {"postgres", "nats", "telemetry-store"} <= {name.strip() for name, separator, _ in lines if separator}
     assert holder_of(folder / "data") is None
+    for server, word in (("postgres", "database system is ready"), ("nats", "Server is ready")):
+        file = folder / "data" / "logs" / f"{server}.log"
+        assert word in file.read_text()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def _status_shows_each_process_and_its_lag(data: Path) -> None:
@@ -108,11 +113,11 @@ def _status_shows_each_process_and_its_lag(data: Path) -> None:
     servers = ["postgres", "nats", "telemetry-store"]
     assert {one["name"]: one["health"] for one in told["processes"]} == dict.fromkeys(servers, "pass")
     assert all(one["memory_mib"] > 0 and one["restarts"] == 0 for one in told["processes"])
-    assert told["outboxes"] == {"booking": 0, "audit": 0, "security": 0, "backup": 0}
+    assert told["outboxes"] == {"booking": 0, "audit-log": 0, "security-detector": 0, "backup-coordinator": 0}
     assert told["consumers"]["audit-log_booking"] == 0
     people = CliRunner().invoke(app, ["status", "--data", str(data)])
     assert "postgres" in people.stdout
-    assert "outbox of booking" in people.stdout
+    assert "outbox of audit-log" in people.stdout
 
 
 def test_people_are_told_where_it_is_and_what_to_do_next_and_sigterm_drains_it(up):
@@ -123,7 +128,7 @@ def test_people_are_told_where_it_is_and_what_to_do_next_and_sigterm_drains_it(u
         line = process.stdout.readline()
         assert line, process.communicate()[1]
         shown += line
-    for wanted in ("http://127.0.0.1:", "/docs", "yoyaku status", "Ctrl-C"):
+    for wanted in ("http://127.0.0.1:", "/docs", f"{as_typed()} status", "Ctrl-C"):
         assert wanted in shown
     ended(process, signal.SIGTERM)
 
@@ -174,3 +179,5 @@ def test_a_port_in_use_is_refused_with_its_holder(folder, nats_server):
     assert shown.exit_code == 1
     assert str(port) in shown.stderr
     assert "nats-server" in shown.stderr
+    assert shown.stderr.startswith("error: port ")
+    assert not (folder / "data").exists()

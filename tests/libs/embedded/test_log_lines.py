@@ -6,6 +6,7 @@ import os
 from rich.console import Console
 
 from yoyaku.embedded.log_lines import LONGEST_LINE_BYTES, LogFiles, LogPump, readable
+from yoyaku.embedded.server_lines import ServerFiles
 
 RECORD = {
     "time": "2026-04-01T09:00:00+00:00",
@@ -104,3 +105,26 @@ def test_a_file_takes_the_output_of_each_process(tmp_path):
     _write_all(files.output("nats"), b"two\n")
     assert files.last_lines("nats") == ["one", "two"]
     assert files.last_lines("other") == []
+
+
+async def test_a_person_sees_trouble_of_the_servers_and_the_file_has_everything(tmp_path):
+    to = console(terminal=True)
+    pump = LogPump(to, server_files=ServerFiles(tmp_path / "logs"))
+    lines = b"[7] 2026/04/01 09:00:00.1 [INF] Server is ready\n[7] 2026/04/01 09:00:00.2 [WRN] slow consumer\n"
+    await asyncio.to_thread(_write_all, pump.output("nats"), lines)
+    await pump.drain(20)
+    assert "slow consumer" in written(to)
+    assert "ready" not in written(to)
+    assert (tmp_path / "logs" / "nats.log").read_bytes() == lines
+    assert len(pump.last_lines("nats")) == 2
+    assert pump.hides_lines_of("nats")
+    assert not pump.hides_lines_of("booking-gateway")
+
+
+async def test_piped_every_line_of_the_servers_is_there(tmp_path):
+    to = console(terminal=False)
+    pump = LogPump(to, server_files=ServerFiles(tmp_path / "logs"))
+    await asyncio.to_thread(_write_all, pump.output("nats"), b"[7] 2026/04/01 09:00:00.1 [INF] Server is ready\n")
+    await pump.drain(20)
+    assert "Server is ready" in written(to)
+    assert not pump.hides_lines_of("nats")

@@ -102,7 +102,7 @@ async def running(scratch_folder):
 
 async def test_it_prepares_databases_and_streams(running):
     found = await examine(running.connection())
-    assert found.outboxes == dict.fromkeys(["booking", "audit", "security", "backup"], 0)
+    assert found.outboxes == dict.fromkeys(["booking", "audit-log", "security-detector", "backup-coordinator"], 0)
     assert "security-detector_identity" in found.consumers
     assert found.healthy
 

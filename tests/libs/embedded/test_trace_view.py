@@ -145,3 +145,15 @@ def test_calls_at_the_ends_can_be_left_out_but_errors_stay() -> None:
     assert "SELECT" not in text
     assert "1 call at the ends not drawn" in text
     assert all(name in text for name in ("UPDATE", "transaction", "publish"))
+
+
+@pytest.mark.parametrize(("width", "digits"), [(60, 10), (80, 10), (120, 32)])
+def test_the_list_fits_a_terminal_and_its_ids_are_enough_to_ask_with(width: int, digits: int) -> None:
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    console.print(traces_table([booking_trace()], console))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    row = next(line for line in lines if "abab" in line)
+    assert f" {('ab' * 16)[:digits]} " in row
+    assert booking_trace().root_name[:10] in row

@@ -1,7 +1,7 @@
 """Brings a started PostgreSQL and NATS to what the services expect: roles, databases, migrations, streams.
 
 Run as `python -m yoyaku.embedded.bootstrap`, a process of its own, so that the supervisor stays small. Invariant: safe
-to run at each start; what is there already is left alone.
+to run at each start; what is there already is left alone; what cannot be done is said in words, after `error: `.
 """
 
 import argparse
@@ -16,11 +16,18 @@ import nats
 from yoyaku.embedded.postgres_server import SUPERUSER
 from yoyaku.embedded.processes import DATABASES, DatabaseOfService
 from yoyaku.embedded.secrets import SecretsFolder
-from yoyaku.messaging.provision import provision
+from yoyaku.messaging.provision import ProvisionError, provision
 from yoyaku.messaging.topology import PROVISIONER, inbox_prefix
 from yoyaku.postgres.cluster import DatabaseSpec, bootstrap_cluster
+from yoyaku.postgres.errors import MigrationError, PostgresError
 from yoyaku.postgres.migrate import migrate
 from yoyaku.postgres.settings import PostgresSettings
+
+ERROR_PREFIX = "error: "
+
+
+class PreparationError(Exception):
+    """Something could not be brought to what the services expect; the text is for a person."""
 
 
 async def bootstrap(secrets: SecretsFolder, postgres_host: str, postgres_port: int, nats_url: str) -> dict[str, object]:
@@ -54,7 +61,10 @@ async def _migrate(database: DatabaseOfService, admin: PostgresSettings, secrets
             "password_file": secrets.password_file(database.owner_role),
         }
     )
-    return await migrate(owner, database.package)
+    try:
+        return await migrate(owner, database.package)
+    except MigrationError as error:
+        raise PreparationError(f"the migrations of {database.package}: {error}") from error
 
 
 async def _provision(secrets: SecretsFolder, nats_url: str) -> None:
@@ -78,9 +88,11 @@ def main() -> None:
     parser.add_argument("--postgres-port", type=int, required=True)
     parser.add_argument("--nats-url", required=True)
     given = parser.parse_args()
-    done = asyncio.run(
-        bootstrap(SecretsFolder(given.secrets), given.postgres_host, given.postgres_port, given.nats_url)
-    )
+    work = bootstrap(SecretsFolder(given.secrets), given.postgres_host, given.postgres_port, given.nats_url)
+    try:
+        done = asyncio.run(work)
+    except (PreparationError, PostgresError, ProvisionError) as error:
+        sys.exit(f"{ERROR_PREFIX}{error}")
     sys.stdout.write(json.dumps(done) + "\n")
 
 

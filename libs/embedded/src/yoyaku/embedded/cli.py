@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable
@@ -15,12 +16,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from yoyaku.cli.invocation import as_typed
 from yoyaku.embedded.connection import as_json
 from yoyaku.embedded.data_lock import DataInUseError
 from yoyaku.embedded.log_lines import LogPump
 from yoyaku.embedded.nats_server import NatsStartError
 from yoyaku.embedded.ports import PortError
 from yoyaku.embedded.postgres_server import PostgresStartError
+from yoyaku.embedded.server_lines import ServerFiles
 from yoyaku.embedded.supervisor import NotReadyError, SupervisionError
 from yoyaku.embedded.system import System, SystemOptions, start_system
 from yoyaku.embedded.unprivileged import PlacementError
@@ -46,12 +49,13 @@ def up(
     try:
         asyncio.run(_up(options, as_json_line=as_json_line, quiet=quiet))
     except EXPECTED_ERRORS as error:
-        Console(stderr=True).print(Text(f"yoyaku up: {error}"), style="red", soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
         raise typer.Exit(1) from None
 
 
 async def _up(options: SystemOptions, *, as_json_line: bool, quiet: bool) -> None:
-    pump = LogPump(Console(stderr=True), quiet=quiet)
+    files = ServerFiles(options.data_dir / "logs")
+    pump = LogPump(Console(stderr=True), quiet=quiet, server_files=files)
     announced = False
     stop = StopSignals()
     stop.listen()
@@ -66,7 +70,7 @@ async def _up(options: SystemOptions, *, as_json_line: bool, quiet: bool) -> Non
             await stop.told.wait()
             pump.notice("yoyaku", "stops: draining, Ctrl-C again ends it at once", {})
     except NotReadyError as error:
-        for line in pump.last_lines(error.name) if quiet else ():
+        for line in pump.last_lines(error.name) if pump.hides_lines_of(error.name) else ():
             Console(stderr=True).print(Text(line), style="dim", soft_wrap=True)
         raise
     finally:
@@ -142,5 +146,16 @@ def _announce(system: System, *, as_json_line: bool) -> None:
     facts.add_row("Data", str(system.data_dir))
     if system.postgres.placement.moved:
         facts.add_row("PostgreSQL's data", f"{system.postgres.data} (its user cannot enter the folder above)")
-    facts.add_row("Next", "yoyaku status   yoyaku demo   yoyaku trace   Ctrl-C to stop")
-    Console().print(Panel(facts, title="Yoyaku 予約 is ready", border_style="green", expand=False))
+    yoyaku = as_typed()
+    for label, words, meaning in (
+        ("Next", "status", "health and lag"),
+        ("", "trace", "what happened"),
+        ("", "--help", "everything else"),
+    ):
+        facts.add_row(label, Text.assemble((f"{yoyaku} {words}", "bold"), (f"  {meaning}", "dim")))
+    if system.data_dir != DEFAULT_DATA.resolve():
+        facts.add_row("", f"with --data {shlex.quote(str(system.data_dir))}")
+    facts.add_row("Stop", "Ctrl-C")
+    console = Console()
+    console.print()
+    console.print(Panel(facts, title="[bold]Yoyaku 予約 is ready[/bold]", border_style="green", expand=False))

@@ -1,7 +1,8 @@
 """Takes what the processes write and shows it to a person, each line with its process in front.
 
 Invariant: a process is never held up for long by its output: lines are read as they come, and one without an end is
-cut. On a terminal the JSON lines of the services are made readable and coloured; piped, they stay as they are.
+cut. On a terminal the JSON lines of the services are made readable and coloured, and what the servers tell of a day
+without trouble is left to their files; piped, every line stays as it is.
 """
 
 import asyncio
@@ -15,6 +16,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+
+from yoyaku.embedded.server_lines import SERVERS, Chatter, ServerFiles
 
 LONGEST_LINE_BYTES = 64 * 1024
 KEPT_LINES = 20
@@ -33,10 +36,14 @@ class LogPump:
     services_keep_files = True
     """Whether services are to keep log files of their own beside what they write here."""
 
-    def __init__(self, console: Console, *, width: int = 18, quiet: bool = False) -> None:
+    def __init__(
+        self, console: Console, *, width: int = 18, quiet: bool = False, server_files: ServerFiles | None = None
+    ) -> None:
         self._console = console
         self._width = width
         self._quiet = quiet
+        self._chatter = Chatter()
+        self._server_files = server_files
         self._styles: dict[str, str] = {}
         self._kept: dict[str, deque[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,10 +69,16 @@ class LogPump:
         """Show what the processes that ended had still written."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_seconds)
+        if self._server_files is not None:
+            self._server_files.close()
+
+    def hides_lines_of(self, name: str) -> bool:
+        """Whether a person may not have seen what a process wrote."""
+        return self._quiet or (name in SERVERS and self._console.is_terminal)
 
     def show(self, name: str, line: str, style: str = "") -> None:
         """Write one line with its process in front."""
-        self._kept.setdefault(name, deque(maxlen=KEPT_LINES)).append(line)
+        self._keep(name, line)
         if self._quiet:
             return
         try:
@@ -73,6 +86,17 @@ class LogPump:
         except OSError:
             # Nobody reads us any more; the processes must not be held up by that.
             self._quiet = True
+
+    def _take(self, name: str, line: str) -> None:
+        if self._server_files is not None and name in SERVERS:
+            self._server_files.write(name, line)
+        if self._console.is_terminal and self._chatter.is_chatter(name, line):
+            self._keep(name, line)
+        else:
+            self.show(name, line)
+
+    def _keep(self, name: str, line: str) -> None:
+        self._kept.setdefault(name, deque(maxlen=KEPT_LINES)).append(line)
 
     def _write(self, name: str, line: str, style: str) -> None:
         if not self._console.is_terminal:
@@ -98,9 +122,9 @@ class LogPump:
                 if len(rest) > LONGEST_LINE_BYTES:
                     lines, rest = [*lines, rest], b""
                 for line in lines:
-                    self.show(name, line.decode(errors="replace").rstrip("\r"))
+                    self._take(name, line.decode(errors="replace").rstrip("\r"))
             if rest:
-                self.show(name, rest.decode(errors="replace"))
+                self._take(name, rest.decode(errors="replace"))
         finally:
             transport.close()
 

@@ -12,17 +12,20 @@ import asyncpg
 import httpx
 import psutil
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from yoyaku.embedded.connection import Connection, RunningProcess, read_connection
 from yoyaku.embedded.data_lock import holder_of
-from yoyaku.embedded.processes import DATABASES
+from yoyaku.embedded.processes import DATABASES, SERVICE_PROCESSES, DatabaseOfService
 
 DEFAULT_DATA = Path(".yoyaku")
 TIMEOUT_SECONDS = 3.0
 MEBIBYTE = 1024 * 1024
+WIDE = 76
+"""Columns from which process ids and restarts are shown."""
 OUTBOX_PENDING = """
 SELECT coalesce(sum(s.last_number - c.published_number), 0)::bigint
 FROM outbox_shard AS s JOIN outbox_cursor AS c USING (shard)
@@ -40,11 +43,12 @@ class ProcessStatus:
     restarts: int
     health: str
     memory_mib: float | None
+    health_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SystemStatus:
-    """Everything `yoyaku status` shows. `consumers`: messages waiting; `outboxes`: events not yet published."""
+    """Everything `yoyaku status` shows. `consumers`: messages waiting; `outboxes`: unpublished events by service."""
 
     gateway_url: str
     since: str
@@ -72,8 +76,8 @@ def status(
     """Show each process, its health, its memory and its lag. Exits 1 when nothing runs or something is not healthy."""
     holder, connection = holder_of(data), read_connection(data)
     if holder is None or connection is None:
-        missing = f"yoyaku status: no system runs on {data}; start one with `yoyaku up`, or name its folder with --data"
-        Console(stderr=True).print(Text(missing), soft_wrap=True)
+        missing = f"no system runs on {data}; start one with `yoyaku up`, or name its folder with --data"
+        Console(stderr=True).print(Text.assemble(("error: ", "red"), missing), soft_wrap=True)
         raise typer.Exit(1)
     found = asyncio.run(examine(connection))
     if as_json:
@@ -98,15 +102,19 @@ async def examine(connection: Connection) -> SystemStatus:
         processes=[_status(one, health) for one, health in zip(connection.processes, healths, strict=True)],
         supervisor_memory_mib=_memory_mib(connection.supervisor_pid, with_children=False),
         consumers=consumers,
-        outboxes={database.name: pending for database, pending in zip(DATABASES, outboxes, strict=True)},
+        outboxes={_service_of(database): pending for database, pending in zip(DATABASES, outboxes, strict=True)},
     )
+
+
+def _service_of(database: DatabaseOfService) -> str:
+    return next(process.service for process in SERVICE_PROCESSES if process.database == database)
 
 
 def _status(one: RunningProcess, health: str) -> ProcessStatus:
     started = datetime.fromisoformat(one.started_at) if one.started_at else None
     uptime = int((datetime.now(UTC) - started).total_seconds()) if started and one.pid else None
     memory = _memory_mib(one.pid) if one.pid else None
-    return ProcessStatus(one.name, one.pid, one.state, uptime, one.restarts, health, memory)
+    return ProcessStatus(one.name, one.pid, one.state, uptime, one.restarts, health, memory, one.health_url)
 
 
 async def _health(client: httpx.AsyncClient, one: RunningProcess) -> str:
@@ -165,26 +173,39 @@ def _memory_mib(pid: int, *, with_children: bool = True) -> float | None:
 
 
 def _show(found: SystemStatus) -> None:
-    table = Table(
-        "Process", "PID", "State", "Up", "Restarts", "Health", "Memory", title=f"Yoyaku at {found.gateway_url}"
-    )
-    for one in found.processes:
-        style = {"pass": "green", "warn": "yellow"}.get(one.health, "red")
-        memory = f"{one.memory_mib:.0f} MiB" if one.memory_mib is not None else "?"
-        up = _duration(one.uptime_seconds)
-        pid = str(one.pid or "-")
-        table.add_row(one.name, pid, one.state, up, str(one.restarts), Text(one.health, style=style), memory)
-    lag = Table("Waiting", "Events", title="Lag")
-    for name, pending in found.outboxes.items():
-        lag.add_row(f"outbox of {name}", "?" if pending is None else str(pending))
-    for name, pending in sorted(found.consumers.items()):
-        lag.add_row(f"consumer {name}", str(pending))
     console = Console()
-    console.print(table)
-    console.print(lag)
+    console.print(processes_table(found, console.width))
+    console.print(_lag_table(found))
     console.print(
         f"{found.memory_mib:.0f} MiB in all, with {found.supervisor_memory_mib or 0:.0f} MiB of the supervisor"
     )
+
+
+def processes_table(found: SystemStatus, width: int) -> Table:
+    """Draw the processes; on a narrow terminal without what programs want rather than people."""
+    wide = width >= WIDE
+    table = Table(title=f"Yoyaku at {found.gateway_url}", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("Process", *(["PID"] if wide else []), "State", "Up", *(["Restarts"] if wide else [])):
+        table.add_column(name, no_wrap=True)
+    for name in ("Health", "Memory"):
+        table.add_column(name, no_wrap=True)
+    for one in found.processes:
+        style = {"pass": "green", "warn": "yellow"}.get(one.health, "red")
+        memory = f"{one.memory_mib:.0f} MiB" if one.memory_mib is not None else "?"
+        pid = [str(one.pid or "-")] if wide else []
+        restarts = [str(one.restarts)] if wide else []
+        up = _duration(one.uptime_seconds)
+        table.add_row(one.name, *pid, one.state, up, *restarts, Text(one.health, style=style), memory)
+    return table
+
+
+def _lag_table(found: SystemStatus) -> Table:
+    table = Table("Waiting", "Events", title="Lag", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, pending in found.outboxes.items():
+        table.add_row(f"outbox of {name}", "?" if pending is None else str(pending))
+    for name, pending in sorted(found.consumers.items()):
+        table.add_row(f"consumer {name}", str(pending))
+    return table
 
 
 def _duration(seconds: int | None) -> str:

@@ -25,7 +25,7 @@ from yoyaku.embedded.data_lock import DataLock
 from yoyaku.embedded.launch import launch
 from yoyaku.embedded.log_lines import LogFiles
 from yoyaku.embedded.nats_server import DURABLE_SYNC_INTERVAL, SERVER_SYNC_INTERVAL, EmbeddedNats
-from yoyaku.embedded.ports import LOOPBACK, RememberedPorts
+from yoyaku.embedded.ports import LOOPBACK, RememberedPorts, require_free
 from yoyaku.embedded.postgres_server import STOP_SIGNAL as POSTGRES_STOP_SIGNAL
 from yoyaku.embedded.postgres_server import SUPERUSER, EmbeddedPostgres
 from yoyaku.embedded.processes import (
@@ -58,7 +58,7 @@ class StepFailedError(SupervisionError):
     """A program that prepares the system ended with an error."""
 
     def __init__(self, step: str, code: int, words: str) -> None:
-        super().__init__(f"{step} failed with exit code {code}: {words}")
+        super().__init__(f"{step} failed: {words or f'exit code {code}, and it wrote nothing'}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +316,7 @@ class System:
         command = ["-m", "yoyaku.embedded.bootstrap", "--secrets", str(self.secrets.folder), *where]
         code, out, err = await self._run([*command, "--nats-url", self.nats.url], self._options.environment)
         if code != 0:
-            raise StepFailedError("preparing databases and streams", code, _last_words(out + err))
+            raise StepFailedError("preparing databases and streams", code, self._reason("bootstrap", out + err))
 
     async def _make_admin(self) -> AdminCredentials | None:
         made = self.data_dir / _ADMIN_MADE
@@ -325,12 +325,23 @@ class System:
         command = ["-m", "yoyaku.booking", "create-admin", "--user-id", ADMIN_USER_ID, "--json"]
         code, out, err = await self._run(command, self.environment_of(GATEWAY))
         if code not in (0, ADMIN_EXISTS_EXIT_CODE):
-            raise StepFailedError("creating the first administrator", code, _last_words(err))
+            raise StepFailedError("creating the first administrator", code, self._reason("create-admin", err))
         made.touch()
         if code == ADMIN_EXISTS_EXIT_CODE:
             return None
         told = json.loads(out.strip().splitlines()[-1])
         return AdminCredentials(str(told["user_id"]), SecretStr(str(told["password"])))
+
+    def _reason(self, step: str, written: str) -> str:
+        """Return what a step said after `error: `, else its last line, with all it wrote kept in a file."""
+        _, said, reason = f"\n{written}".rpartition("\nerror: ")
+        if said:
+            return reason.strip()
+        file = self.data_dir / "logs" / f"{step}.log"
+        file.touch(mode=0o600)
+        file.write_text(written)
+        last = next((line.strip() for line in reversed(written.splitlines()) if line.strip()), "")
+        return f"{last} (the rest is in {file})" if last else ""
 
     async def _run(self, arguments: list[str], env: Mapping[str, str]) -> tuple[int, str, str]:
         """Run a Python program to its end; its exit code and what it wrote on both outputs."""
@@ -373,12 +384,15 @@ def _created_at(pid: int | None) -> float | None:
         return None
 
 
-def _last_words(text: str) -> str:
-    return " | ".join(line for line in text.splitlines()[-6:] if line.strip()) or "it wrote nothing"
-
-
 def _silent(name: str, what: str, facts: Mapping[str, object]) -> None:
     """Show nothing."""
+
+
+def _claim(data_dir: Path, gateway_port: int) -> None:
+    """Make the data folder, unless a new one would be left behind by a start that the port refuses."""
+    if gateway_port and not data_dir.exists():
+        require_free(gateway_port)
+    claim_data_folder(data_dir)
 
 
 @asynccontextmanager
@@ -407,7 +421,7 @@ async def start_system(
         fsync=fsync,
         overrides=overrides or {},
     )
-    claim_data_folder(data_dir)
+    _claim(data_dir, chosen.gateway_port)
     with DataLock(data_dir).take(chosen.gateway_port) as lock:
         system = System(chosen, outputs or LogFiles(data_dir / "logs"), notice)
         on_created(system)

@@ -55,7 +55,7 @@ def trace(
         else:
             _show_trace(console, _run(_one(url, trace_id.lower(), wait), url), as_json=as_json, with_logs=logs)
     except UsageError as error:
-        Console(stderr=True).print(Text(f"yoyaku trace: {error}"), style="red", soft_wrap=True)
+        Console(stderr=True).print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
         raise typer.Exit(1) from None
 
 

@@ -25,6 +25,8 @@ _TIME_WIDTH = 8
 _GAPS = 4
 _SHORTEST_BAR, _LONGEST_BAR = 10, 40
 _SHORTEST_LABEL = 20
+_WHOLE_ID, _SHORT_ID = 32, 10
+_WIDTH_FOR_WHOLE_IDS = 110
 _SEVERITY_STYLES = {"WARNING": "yellow", "WARN": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 
 
@@ -209,24 +211,28 @@ class TraceView:
 
 
 def traces_table(summaries: Sequence[TraceSummary], console: Console) -> Table:
-    """Return the newest traces as a table."""
-    table = Table(expand=True, box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="dim")
-    table.add_column("began (UTC)", no_wrap=True, width=12)
-    table.add_column("trace", no_wrap=True, width=32)
+    """Return the newest traces as a table; on a narrow terminal ids are the digits that `yoyaku trace` needs."""
+    plain = not console.is_terminal
+    wide = plain or console.width >= MIN_PLAIN_WIDTH
+    id_digits = _WHOLE_ID if plain or console.width >= _WIDTH_FOR_WHOLE_IDS else _SHORT_ID
+    table = Table(expand=True, box=None if plain else box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table.add_column("began (UTC)" if wide else "UTC", no_wrap=True, width=12 if wide else 8)
+    table.add_column("trace", no_wrap=True, width=id_digits)
     table.add_column("begins with", ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column("took", justify="right", no_wrap=True, width=7)
     table.add_column("spans", justify="right", no_wrap=True, width=5)
-    table.add_column("services", no_wrap=True, justify="right", width=8)
+    if wide:
+        table.add_column("services", no_wrap=True, justify="right", width=8)
     colours = service_colours([summary.root_service for summary in summaries])
     for summary in summaries:
         began = datetime.fromtimestamp(summary.start_unix_nano / 1e9, tz=UTC)
         table.add_row(
-            Text(began.strftime("%H:%M:%S.%f")[:-3], style="dim"),
-            Text(summary.trace_id, style="cyan"),
+            Text(began.strftime("%H:%M:%S.%f")[:-3] if wide else began.strftime("%H:%M:%S"), style="dim"),
+            Text(summary.trace_id[:id_digits], style="cyan"),
             Text(summary.root_name, style="bold red" if summary.error_count else colours[summary.root_service]),
             duration(summary.duration_nano),
             str(summary.span_count),
-            str(len(summary.services)),
+            *([str(len(summary.services))] if wide else []),
         )
     return table
 

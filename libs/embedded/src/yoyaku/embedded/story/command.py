@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from yoyaku.cli.invocation import as_typed
 from yoyaku.embedded.cli import EXPECTED_ERRORS
 from yoyaku.embedded.log_lines import LogFiles
 from yoyaku.embedded.processes import OTLP_ENDPOINT
@@ -153,7 +154,7 @@ def _close(console: Console, outcome: Outcome) -> None:
         text = Text.assemble(
             (f"All {len(facts.stated)} facts held.", "bold green"),
             f"\nThe system started in {outcome.start_seconds:.1f} s, the story took {outcome.story_seconds:.1f} s.",
-            ("\nNext: make up   yoyaku --help   docs/architecture", "dim"),
+            (f"\nNext: make up   {as_typed()} --help   docs/architecture", "dim"),
         )
     else:
         text = Text(f"{len(facts.failed)} of {len(facts.stated)} facts did not hold:", style="bold red")
@@ -166,7 +167,7 @@ def _close(console: Console, outcome: Outcome) -> None:
 
 def _explain(error: Exception, folder: Path) -> None:
     console = Console(stderr=True)
-    console.print(Text(f"yoyaku demo: {error}"), style="red", soft_wrap=True)
+    console.print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
     if isinstance(error, NotReadyError):
         for line in LogFiles(folder / "logs").last_lines(error.name):
             console.print(Text(line), style="dim", soft_wrap=True)
