@@ -56,7 +56,7 @@ def create_admin(
     try:
         password = commands.create_admin(user_id)
     except commands.AdminExistsError:
-        typer.echo("there is an ADMIN already", err=True)
+        typer.echo("error: there is an ADMIN already", err=True)
         raise typer.Exit(ADMIN_EXISTS) from None
     if as_json:
         typer.echo(json.dumps({"user_id": user_id, "password": password}))
@@ -72,7 +72,7 @@ def openapi(
     """Print the OpenAPI document, write it, or check a written one."""
     commands = _commands()
     if check is not None and commands.openapi_differs(check):
-        typer.echo(f"{check} differs: write it again with --write", err=True)
+        typer.echo(f"error: {check} differs: write it again with --write", err=True)
         raise typer.Exit(1)
     if write is not None:
         commands.write_openapi(write)
