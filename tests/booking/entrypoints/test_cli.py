@@ -25,6 +25,17 @@ def test_the_document_is_openapi_3_1() -> None:
 
 
 @pytest.mark.requirement("ID-06")
+async def test_the_first_admin_takes_a_password_from_a_file(service: Any, tmp_path: Path) -> None:
+    missing = service.run("create-admin", "--user-id", "boss", "--password-file", str(tmp_path / "none"), "--json")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert str(tmp_path / "none") in missing.stderr
+    given = tmp_path / "given"
+    given.write_text("shiny new kaigishitsu 41\n")
+    made = service.run("create-admin", "--user-id", "boss", "--password-file", str(given), "--json")
+    assert json.loads(made.stdout) == {"user_id": "boss", "password": "shiny new kaigishitsu 41"}
+
+
+@pytest.mark.requirement("ID-06")
 async def test_the_first_admin_is_made_once(service: Any) -> None:
     first = service.run("create-admin", "--user-id", "boss", "--json")
     assert first.returncode == 0, first.stderr

@@ -67,6 +67,8 @@ async def _up(options: SystemOptions, *, as_json_line: bool, quiet: bool) -> Non
                 return
             _announce(system, as_json_line=as_json_line)
             announced = True
+            if system.admin is not None:
+                system.admin_was_told()
             await stop.told.wait()
             pump.notice("yoyaku", "stops: draining, Ctrl-C again ends it at once", {})
     except NotReadyError as error:
@@ -121,11 +123,12 @@ class StopSignals:
 
 
 def _tell_unannounced_admin(system: System | None) -> None:
-    """Show the first administrator's password although the start failed: it was generated, and is kept nowhere."""
+    """Show the first administrator's password although the start failed: it was generated, and is shown once."""
     if system is None or system.admin is None:
         return
     told = f"First administrator: {system.admin.user_id}, password: {system.admin.password.get_secret_value()}"
     Console(stderr=True).print(Text(told), soft_wrap=True)
+    system.admin_was_told()
 
 
 def _announce(system: System, *, as_json_line: bool) -> None:

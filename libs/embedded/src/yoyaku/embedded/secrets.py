@@ -39,6 +39,14 @@ class SecretsFolder:
         """Return the password of a database role."""
         return SecretStr(self.password_file(role).read_text().strip())
 
+    def has_password(self, role: str) -> bool:
+        """Whether the password was made before."""
+        return (self.folder / f"{role}.password").exists()
+
+    def forget_password(self, role: str) -> None:
+        """Delete a password for good; nothing happens when there is none."""
+        (self.folder / f"{role}.password").unlink(missing_ok=True)
+
     def passwords(self, roles: Iterable[str]) -> dict[str, str]:
         """Return the passwords of database roles by role, as `bootstrap_cluster` takes them."""
         return {role: self.password(role).get_secret_value() for role in roles}

@@ -5,7 +5,6 @@ the next start takes over without being asked.
 """
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -51,7 +50,8 @@ from yoyaku.messaging.topology import BUS_USERS
 ADMIN_USER_ID = "admin"
 ADMIN_EXISTS_EXIT_CODE = 3
 PREDECESSOR_SECONDS = 20.0
-_ADMIN_MADE = "admin.made"
+FIRST_ADMIN = "first-admin"
+_ADMIN_TOLD = "admin.told"
 
 
 class StepFailedError(SupervisionError):
@@ -63,7 +63,7 @@ class StepFailedError(SupervisionError):
 
 @dataclass(frozen=True, slots=True)
 class AdminCredentials:
-    """The first administrator's sign-in, known only to the start that made it."""
+    """The first administrator's sign-in, kept until `admin_was_told`."""
 
     user_id: str
     password: SecretStr
@@ -319,18 +319,24 @@ class System:
             raise StepFailedError("preparing databases and streams", code, self._reason("bootstrap", out + err))
 
     async def _make_admin(self) -> AdminCredentials | None:
-        made = self.data_dir / _ADMIN_MADE
-        if made.exists() or not self._options.has_gateway:
+        """Make the first administrator, or find the one that an earlier start made and could not tell anybody of."""
+        if (self.data_dir / _ADMIN_TOLD).exists() or not self._options.has_gateway:
             return None
-        command = ["-m", "yoyaku.booking", "create-admin", "--user-id", ADMIN_USER_ID, "--json"]
-        code, out, err = await self._run(command, self.environment_of(GATEWAY))
+        left_untold = self.secrets.has_password(FIRST_ADMIN)
+        password = ["--password-file", str(self.secrets.password_file(FIRST_ADMIN))]
+        command = ["-m", "yoyaku.booking", "create-admin", "--user-id", ADMIN_USER_ID, *password, "--json"]
+        code, _, err = await self._run(command, self.environment_of(GATEWAY))
         if code not in (0, ADMIN_EXISTS_EXIT_CODE):
             raise StepFailedError("creating the first administrator", code, self._reason("create-admin", err))
-        made.touch()
-        if code == ADMIN_EXISTS_EXIT_CODE:
+        if code == ADMIN_EXISTS_EXIT_CODE and not left_untold:
+            self.admin_was_told()
             return None
-        told = json.loads(out.strip().splitlines()[-1])
-        return AdminCredentials(str(told["user_id"]), SecretStr(str(told["password"])))
+        return AdminCredentials(ADMIN_USER_ID, self.secrets.password(FIRST_ADMIN))
+
+    def admin_was_told(self) -> None:
+        """Forget the first administrator's password: until somebody was shown it, each start gives it again."""
+        (self.data_dir / _ADMIN_TOLD).touch()
+        self.secrets.forget_password(FIRST_ADMIN)
 
     def _reason(self, step: str, written: str) -> str:
         """Return what a step said after `error: `, else its last line, with all it wrote kept in a file."""

@@ -49,12 +49,18 @@ def migrate() -> None:
 @app.command("create-admin")
 def create_admin(
     user_id: Annotated[str, typer.Option(help="What the ADMIN types to sign in.")],
+    password_file: Annotated[
+        Path | None, typer.Option(help="Take the password from this file's first line instead of generating one.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Make the first ADMIN and print the generated password once; exit with 3 when there is one already."""
+    """Make the first ADMIN and print the password once; exit with 3 when there is one already."""
     commands = _commands()
     try:
-        password = commands.create_admin(user_id)
+        password = commands.create_admin(user_id, password_file)
+    except OSError as error:
+        typer.echo(f"error: {password_file}: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
     except commands.AdminExistsError:
         typer.echo("error: there is an ADMIN already", err=True)
         raise typer.Exit(ADMIN_EXISTS) from None

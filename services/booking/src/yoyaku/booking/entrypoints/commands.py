@@ -25,10 +25,16 @@ def migrate_database() -> list[str]:
     return command.migrate_database(load(MigrationSettings).owner_database, PACKAGE)
 
 
-def create_admin(user_id: str) -> str:
-    """Make the first ADMIN and return the generated password. Raises AdminExistsError."""
+def create_admin(user_id: str, password_file: Path | None = None) -> str:
+    """Make the first ADMIN and return the password: the file's first line, else a generated one.
+
+    Raises AdminExistsError, OSError for the file, RuleBrokenError for a password that is too weak.
+    """
     settings = load(DatabaseSettings)
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    if password_file is None:
+        password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    else:
+        password = password_file.read_text(encoding="utf-8").partition("\n")[0]
     try:
         asyncio.run(_create_admin(settings, user_id, password))
     except PersonAlreadyExistsError as error:
