@@ -1,11 +1,12 @@
-"""Fixtures of the state half of messaging: a database with its tables, an outbox, a booking service on the bus."""
+"""Fixtures of messaging: a database with its tables, an outbox, a booking service on the bus, a consumer that notes."""
 
 import asyncio
 import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,9 +22,12 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 from yoyaku.contracts.booking_v1 import RoomCreated
 from yoyaku.messaging.broker import ServiceBroker, make_broker, start_broker
+from yoyaku.messaging.consumer import Handler, ReceivedEvent, Subscription, subscribe
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.outbox import Outbox
+from yoyaku.messaging.outcomes import RetryPolicy
 from yoyaku.messaging.relay import Relay
+from yoyaku.messaging.topology import AUDIT_LOG_BOOKING
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.settings import PostgresSettings
 from yoyaku.testkit.bus import Bus
@@ -32,6 +36,7 @@ from yoyaku.testkit.databases import Database
 SERVICE = "booking"
 SQL_FILES = ("outbox", "inbox", "leadership")
 LIMIT_SECONDS = 30.0
+QUICK = RetryPolicy(first_delay_seconds=0.02, max_delay_seconds=0.1)
 
 
 @dataclass
@@ -251,3 +256,50 @@ def relay_program() -> Path:
 @pytest.fixture
 def leader_program() -> Path:
     return Path(__file__).parent / "leader_process.py"
+
+
+class Seen:
+    """A handler that notes what it handled, and does what a test tells it to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.attempts: Counter[str] = Counter()
+        self.done: list[str] = []
+        self.events: list[ReceivedEvent] = []
+        self.before: Callable[[Sequence[ReceivedEvent]], Awaitable[None] | None] = lambda _: None
+
+    async def __call__(self, events: Sequence[ReceivedEvent]) -> None:
+        ids = [event.headers.get("ce-id", event.subject) for event in events]
+        self.batches.append(ids)
+        self.attempts.update(ids)
+        waiting = self.before(events)
+        if waiting is not None:
+            await waiting
+        self.events += events
+        self.done += ids
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def make_seen() -> Callable[[], Seen]:
+    return Seen
+
+
+@pytest.fixture
+async def consume(broker_of: Callable[..., Awaitable[ServiceBroker]]):
+    """`await consume(handler)` starts the audit log's consumer of BOOKING."""
+    made: list[Subscription] = []
+
+    async def start(handler: Handler, **options: object) -> Subscription:
+        broker = await broker_of(AUDIT_LOG_BOOKING.owner)
+        made.append(subscribe(broker, AUDIT_LOG_BOOKING, handler, **{"policy": QUICK, **options}))
+        await made[-1].start()
+        return made[-1]
+
+    yield start
+    for subscription in made:
+        await subscription.stop()
