@@ -1,12 +1,17 @@
 """Waiting in tests: asking again until a condition holds, with a deadline; nothing here sleeps for a race."""
 
 import asyncio
+import reprlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 Seen = TypeVar("Seen")
 PATIENCE_SECONDS = 60.0
 ASK_EVERY_SECONDS = 0.05
+SHOWN_CHARACTERS = 2_000
+_SHORT = reprlib.Repr()
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxset = 20
+_SHORT.maxstring = _SHORT.maxother = SHOWN_CHARACTERS
 
 
 async def eventually(
@@ -26,4 +31,6 @@ async def eventually(
     except TimeoutError:
         if not limit.expired():
             raise
-        raise AssertionError(f"not within {within_seconds:g} s; last seen: {seen!r}") from None
+        raise AssertionError(
+            f"not within {within_seconds:g} s; last seen: {_SHORT.repr(seen)[:SHOWN_CHARACTERS]}"
+        ) from None
