@@ -49,6 +49,12 @@ async def test_it_never_raises_and_keeps_nothing_while_nats_is_away(
     for _ in range(100):
         wake()
         await asyncio.sleep(0)
+
+    async def is_settled() -> bool:
+        return not wake._scheduled and (wake._sending is None or wake._sending.done())
+
+    await eventually(is_settled)
+    assert booking_broker.connection.pending_data_size == 0
     await asyncio.to_thread(nats_server.restart)
 
     async def is_back() -> bool:
