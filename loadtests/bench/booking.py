@@ -26,7 +26,7 @@ from loadtests.bench.servers import PRODUCTION_SAMPLE_RATIO, Servers, running_se
 
 from yoyaku.booking.adapters.postgres.reservations import PLACE
 from yoyaku.booking.settings import DatabaseSettings
-from yoyaku.booking.wiring import person_maker
+from yoyaku.booking.wiring.commands import person_maker
 from yoyaku.embedded.unprivileged import wheel_bin_dir
 from yoyaku.messaging import outbox
 from yoyaku.testkit.databases import Database

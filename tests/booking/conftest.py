@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from yoyaku.booking.settings import DatabaseSettings
-from yoyaku.booking.wiring import person_maker
+from yoyaku.booking.wiring.commands import person_maker
 from yoyaku.embedded.ports import choose_port
 from yoyaku.embedded.secrets import SecretsFolder
 from yoyaku.testkit.bus import Bus

@@ -7,7 +7,7 @@ import pytest
 
 from yoyaku.booking.adapters.nats.blocks import BlockWatch
 from yoyaku.booking.settings import GatewaySettings
-from yoyaku.booking.wiring import running_gateway
+from yoyaku.booking.wiring.gateway import running_gateway
 
 
 @pytest.fixture

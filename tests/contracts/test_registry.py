@@ -71,7 +71,8 @@ def test_bytes_are_canonical() -> None:
     assert encode(event) == encode(turned)
     assert (
         encode(event)
-        == (b'{"client_address":"203.0.113.9","person_id":null,"reason":"unknown_user","user_id_digest":"' + b"5f" * 32)
+        == b'{"client_address":"203.0.113.9","person_id":null,"reason":"unknown_user","user_agent_digest":null,'
+        + (b'"user_id_digest":"' + b"5f" * 32)
         + b'"}'
     )
 

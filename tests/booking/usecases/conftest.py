@@ -23,7 +23,7 @@ from yoyaku.booking.usecases.create_person import CreatePerson
 from yoyaku.booking.usecases.create_room import CreateRoom
 from yoyaku.booking.usecases.log_in import LogIn
 from yoyaku.booking.usecases.place_reservation import PlaceReservation
-from yoyaku.booking.usecases.ports import NewRoom
+from yoyaku.booking.usecases.ports.rooms import NewRoom
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.postgres.pool import connected_pool

@@ -16,16 +16,11 @@ from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.reservation import HOLDS_THE_ROOM, Reservation
 from yoyaku.booking.domain.room import Room
-from yoyaku.booking.usecases.ports import (
-    AccessToken,
-    Credentials,
-    NewRoom,
-    Placing,
-    Position,
-    Principal,
-    ReservationEntry,
-    StoredAnswer,
-)
+from yoyaku.booking.usecases.ports.answers import StoredAnswer
+from yoyaku.booking.usecases.ports.people import Credentials
+from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
+from yoyaku.booking.usecases.ports.rooms import NewRoom
+from yoyaku.booking.usecases.ports.sign_in import AccessToken, Principal
 from yoyaku.contracts.envelope import Event
 
 

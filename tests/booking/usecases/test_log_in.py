@@ -9,7 +9,7 @@ from yoyaku.booking.domain.person import Role
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.create_person import NewPerson
 from yoyaku.booking.usecases.log_in import Attempt
-from yoyaku.booking.usecases.ports import Credentials
+from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.contracts.identity_v1 import LoginFailed, LoginFailureReason, LoginSucceeded, PersonCreated
 
 WORDS = "blue kettle on the roof"

@@ -15,7 +15,9 @@ from yoyaku.booking.domain.errors import (
 from yoyaku.booking.domain.person import Role
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.place_reservation import Once, Wish
-from yoyaku.booking.usecases.ports import NewRoom, ReservationEntry, StoredAnswer
+from yoyaku.booking.usecases.ports.answers import StoredAnswer
+from yoyaku.booking.usecases.ports.reservations import ReservationEntry
+from yoyaku.booking.usecases.ports.rooms import NewRoom
 from yoyaku.contracts.booking_v1 import ReservationConfirmed
 from yoyaku.contracts.identity_v1 import AccessDenied
 

@@ -11,7 +11,9 @@ from yoyaku.booking.domain.errors import KeyReusedError, PersonAlreadyExistsErro
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.reservation import Cancellation, CancelReason, Reservation, ReservationStatus
-from yoyaku.booking.usecases.ports import NewRoom, Placing, Position, StoredAnswer
+from yoyaku.booking.usecases.ports.answers import StoredAnswer
+from yoyaku.booking.usecases.ports.reservations import Placing, Position
+from yoyaku.booking.usecases.ports.rooms import NewRoom
 
 NINE = datetime(2031, 3, 1, 0, 0, tzinfo=UTC)
 """Nine o'clock in Tokyo."""

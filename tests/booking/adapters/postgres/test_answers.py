@@ -8,7 +8,7 @@ import pytest
 
 from yoyaku.booking.adapters.postgres.answers import PostgresAnswers, expire_answers
 from yoyaku.booking.domain.errors import RequestInProgressError
-from yoyaku.booking.usecases.ports import StoredAnswer
+from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.postgres.pool import connected_pool
 from yoyaku.postgres.transaction import transaction
 from yoyaku.testkit.clock import SetClock

@@ -10,7 +10,7 @@ from starlette.types import Message
 
 from yoyaku.booking.entrypoints.http import bodies
 from yoyaku.booking.entrypoints.http.problems import Problem
-from yoyaku.booking.entrypoints.http.schemas import LogInInput
+from yoyaku.booking.entrypoints.http.schemas.sign_in import LogInInput
 
 
 def request_of(receive: Callable[[], Awaitable[Message]]) -> Request:

@@ -7,7 +7,8 @@ from yoyaku.booking import domain
 from yoyaku.booking.domain import errors
 from yoyaku.booking.domain.errors import BookingError
 from yoyaku.booking.entrypoints.http.problems import TABLE, Problem, problem_of, unexpected
-from yoyaku.booking.entrypoints.http.texts import FIELD_TEXTS, LANGUAGES, PROBLEM_TEXTS, negotiate
+from yoyaku.booking.entrypoints.http.texts.catalogue import FIELD_TEXTS, PROBLEM_TEXTS
+from yoyaku.booking.entrypoints.http.texts.language import LANGUAGES, negotiate
 from yoyaku.postgres.errors import ConstraintViolatedError, DatabaseUnavailableError
 
 SOURCES = Path(domain.__file__).parents[1]

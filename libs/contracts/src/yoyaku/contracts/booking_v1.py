@@ -9,12 +9,23 @@ from yoyaku.contracts.envelope import Event
 from yoyaku.contracts.subjects import (
     BOOKING_RESERVATION_CANCELLED_V1,
     BOOKING_RESERVATION_CONFIRMED_V1,
+    BOOKING_RESERVATION_RESCHEDULED_V1,
+    BOOKING_RESERVATION_RESTORED_V1,
+    BOOKING_ROOM_CHANGED_V1,
+    BOOKING_ROOM_CLOSED_V1,
     BOOKING_ROOM_CREATED_V1,
+    BOOKING_ROOM_RETIRED_V1,
 )
-from yoyaku.contracts.values import Actor, Identifier, Moment
+from yoyaku.contracts.values import Actor, Code, Identifier, Moment
 
 RoomId = Annotated[int, Field(ge=1)]
 """The number of a room."""
+
+Changed = Annotated[tuple[Code, ...], Field(min_length=1, max_length=50)]
+"""The names of the fields that changed, sorted; never their values."""
+
+Count = Annotated[int, Field(ge=0)]
+"""How many."""
 
 
 class CancellationReason(StrEnum):
@@ -78,3 +89,73 @@ class ReservationCancelled(Event):
     reason: CancellationReason
     has_comment: bool
     """Whether a comment is kept with the reservation; its text stays there."""
+
+
+class ReservationRescheduled(Event):
+    """A reservation moved to another time or room, or got another title; it holds its room without a gap."""
+
+    TYPE: ClassVar[str] = BOOKING_RESERVATION_RESCHEDULED_V1
+
+    reservation_id: Identifier
+    room_id: RoomId
+    person_id: Identifier
+    """Whose reservation it is."""
+    starts_at: Moment
+    ends_at: Moment
+    """The first moment after it."""
+    previous_room_id: RoomId
+    previous_starts_at: Moment
+    previous_ends_at: Moment
+    title_changed: bool
+    """Whether the title is another now; its text stays with the reservation."""
+    rescheduled_by: Actor
+
+
+class ReservationRestored(Event):
+    """A cancelled reservation holds its room again."""
+
+    TYPE: ClassVar[str] = BOOKING_RESERVATION_RESTORED_V1
+
+    reservation_id: Identifier
+    room_id: RoomId
+    person_id: Identifier
+    """Whose reservation it is."""
+    starts_at: Moment
+    ends_at: Moment
+    """The first moment after it."""
+    restored_by: Actor
+
+
+class RoomChanged(Event):
+    """What is fixed about a room changed."""
+
+    TYPE: ClassVar[str] = BOOKING_ROOM_CHANGED_V1
+
+    room_id: RoomId
+    changed: Changed
+    conflicting_reservations: Count
+    """How many accepted reservations do not fit the new rules; they stay accepted."""
+
+
+class RoomClosed(Event):
+    """A room takes no bookings over a half-open interval."""
+
+    TYPE: ClassVar[str] = BOOKING_ROOM_CLOSED_V1
+
+    room_id: RoomId
+    closure_id: Identifier
+    starts_at: Moment
+    ends_at: Moment
+    """The first moment after it."""
+    cancelled_reservations: Count
+    """How many accepted reservations were cancelled for it; each has an event of its own."""
+
+
+class RoomRetired(Event):
+    """A room takes no bookings any more."""
+
+    TYPE: ClassVar[str] = BOOKING_ROOM_RETIRED_V1
+
+    room_id: RoomId
+    cancelled_reservations: Count
+    """How many accepted reservations were cancelled for it; each has an event of its own."""

@@ -13,19 +13,52 @@ from pydantic import ValidationError
 
 from yoyaku.contracts.audit_v1 import IntegrityViolated
 from yoyaku.contracts.backup_v1 import BackupRunCompleted, BackupRunFailed, BackupRunStarted
-from yoyaku.contracts.booking_v1 import ReservationCancelled, ReservationConfirmed, RoomCreated
+from yoyaku.contracts.booking_v1 import (
+    ReservationCancelled,
+    ReservationConfirmed,
+    ReservationRescheduled,
+    ReservationRestored,
+    RoomChanged,
+    RoomClosed,
+    RoomCreated,
+    RoomRetired,
+)
 from yoyaku.contracts.envelope import Event
-from yoyaku.contracts.identity_v1 import AccessDenied, LoginFailed, LoginSucceeded, PersonCreated
+from yoyaku.contracts.identity_v1 import (
+    AccessDenied,
+    KeyRotated,
+    LoginFailed,
+    LoginSucceeded,
+    PersonChanged,
+    PersonCreated,
+    PersonDisabled,
+    RequestThrottled,
+    SessionRevoked,
+    TokenRefreshed,
+    TokenReused,
+)
 from yoyaku.contracts.security_v1 import BlockExpired, BlockImposed, IncidentOpened
 
 _MODELS: Final[tuple[type[Event], ...]] = (
     RoomCreated,
     ReservationConfirmed,
+    RoomChanged,
+    RoomClosed,
+    RoomRetired,
     ReservationCancelled,
+    ReservationRescheduled,
+    ReservationRestored,
     PersonCreated,
+    PersonChanged,
+    PersonDisabled,
     LoginSucceeded,
     LoginFailed,
+    TokenRefreshed,
+    TokenReused,
+    SessionRevoked,
     AccessDenied,
+    RequestThrottled,
+    KeyRotated,
     IncidentOpened,
     BlockImposed,
     BlockExpired,

@@ -14,6 +14,21 @@ BOOKING_RESERVATION_CONFIRMED_V1: Final = "booking.reservation.confirmed.v1"
 BOOKING_RESERVATION_CANCELLED_V1: Final = "booking.reservation.cancelled.v1"
 """A reservation was given up; its interval is free again."""
 
+BOOKING_RESERVATION_RESCHEDULED_V1: Final = "booking.reservation.rescheduled.v1"
+"""A reservation moved to another time or room, or got another title."""
+
+BOOKING_RESERVATION_RESTORED_V1: Final = "booking.reservation.restored.v1"
+"""A cancelled reservation holds its room again."""
+
+BOOKING_ROOM_CHANGED_V1: Final = "booking.room.changed.v1"
+"""What is fixed about a room changed."""
+
+BOOKING_ROOM_CLOSED_V1: Final = "booking.room.closed.v1"
+"""A room takes no bookings over an interval."""
+
+BOOKING_ROOM_RETIRED_V1: Final = "booking.room.retired.v1"
+"""A room takes no bookings any more."""
+
 IDENTITY_PERSON_CREATED_V1: Final = "identity.person.created.v1"
 """A person may sign in from now on."""
 
@@ -25,6 +40,27 @@ IDENTITY_LOGIN_FAILED_V1: Final = "identity.login.failed.v1"
 
 IDENTITY_ACCESS_DENIED_V1: Final = "identity.access.denied.v1"
 """A signed-in person asked for what their role or ownership does not allow."""
+
+IDENTITY_PERSON_CHANGED_V1: Final = "identity.person.changed.v1"
+"""What is known of a person, or the password, changed."""
+
+IDENTITY_PERSON_DISABLED_V1: Final = "identity.person.disabled.v1"
+"""A person may not sign in any more."""
+
+IDENTITY_TOKEN_REFRESHED_V1: Final = "identity.token.refreshed.v1"  # noqa: S105  a subject
+"""A session got fresh tokens."""
+
+IDENTITY_TOKEN_REUSED_V1: Final = "identity.token.reused.v1"  # noqa: S105  a subject
+"""A refresh token that was used before came again: somebody has a copy."""
+
+IDENTITY_SESSION_REVOKED_V1: Final = "identity.session.revoked.v1"
+"""A session was ended before its time."""
+
+IDENTITY_REQUEST_THROTTLED_V1: Final = "identity.request.throttled.v1"
+"""Requests were refused because there were too many."""
+
+IDENTITY_KEY_ROTATED_V1: Final = "identity.key.rotated.v1"
+"""Access tokens are signed with another key from a given moment."""
 
 SECURITY_INCIDENT_OPENED_V1: Final = "security.incident.opened.v1"
 """A rule fired."""

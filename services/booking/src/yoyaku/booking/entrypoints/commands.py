@@ -9,7 +9,7 @@ from typing import Final
 from yoyaku.booking.domain.errors import PersonAlreadyExistsError
 from yoyaku.booking.entrypoints.http.app import make_api
 from yoyaku.booking.settings import PACKAGE, DatabaseSettings, MigrationSettings
-from yoyaku.booking.wiring import person_maker
+from yoyaku.booking.wiring.commands import person_maker
 from yoyaku.lifecycle import command
 from yoyaku.lifecycle.configuration import load
 

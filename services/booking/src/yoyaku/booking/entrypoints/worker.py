@@ -3,7 +3,7 @@
 from functools import partial
 
 from yoyaku.booking.settings import SERVICE, WorkerSettings
-from yoyaku.booking.wiring import run_worker
+from yoyaku.booking.wiring.worker import run_worker
 from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import run_process
 

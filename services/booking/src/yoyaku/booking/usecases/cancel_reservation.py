@@ -11,7 +11,10 @@ from yoyaku.booking.domain.person import Action
 from yoyaku.booking.domain.reservation import Cancellation, CancelReason
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
-from yoyaku.booking.usecases.ports import Clock, Reads, ReservationEntry, Transactions
+from yoyaku.booking.usecases.ports.chance import Clock
+from yoyaku.booking.usecases.ports.reads import Reads
+from yoyaku.booking.usecases.ports.reservations import ReservationEntry
+from yoyaku.booking.usecases.ports.transactions import Transactions
 from yoyaku.contracts.booking_v1 import ReservationCancelled
 
 

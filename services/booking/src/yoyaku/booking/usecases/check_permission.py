@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from yoyaku.booking.domain.errors import NotPermittedError
 from yoyaku.booking.domain.person import Action, may
 from yoyaku.booking.usecases.caller import Caller
-from yoyaku.booking.usecases.ports import Transactions
+from yoyaku.booking.usecases.ports.transactions import Transactions
 from yoyaku.contracts.identity_v1 import AccessDenied
 
 

@@ -8,7 +8,9 @@ from yoyaku.booking.domain.person import DISPLAY_NAME_LENGTH, Action, Person, Ro
 from yoyaku.booking.domain.policy import check_password, check_user_id
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
-from yoyaku.booking.usecases.ports import Clock, NewId, Passwords, Transaction, Transactions
+from yoyaku.booking.usecases.ports.chance import Clock, NewId
+from yoyaku.booking.usecases.ports.sign_in import Passwords
+from yoyaku.booking.usecases.ports.transactions import Transaction, Transactions
 from yoyaku.contracts.identity_v1 import PersonCreated
 
 

@@ -9,7 +9,9 @@ from yoyaku.booking.domain.person import Action
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
-from yoyaku.booking.usecases.ports import Clock, NewRoom, Transactions
+from yoyaku.booking.usecases.ports.chance import Clock
+from yoyaku.booking.usecases.ports.rooms import NewRoom
+from yoyaku.booking.usecases.ports.transactions import Transactions
 from yoyaku.contracts.booking_v1 import RoomCreated
 
 

@@ -7,7 +7,8 @@ from yoyaku.booking.domain.errors import ReservationNotFoundError
 from yoyaku.booking.domain.person import Action
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
-from yoyaku.booking.usecases.ports import Reads, ReservationEntry
+from yoyaku.booking.usecases.ports.reads import Reads
+from yoyaku.booking.usecases.ports.reservations import ReservationEntry
 
 
 @dataclass(frozen=True, slots=True)

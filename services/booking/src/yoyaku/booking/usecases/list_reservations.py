@@ -9,7 +9,8 @@ from yoyaku.booking.domain.person import Action
 from yoyaku.booking.domain.policy import YEARS
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
-from yoyaku.booking.usecases.ports import Position, Reads, ReservationEntry
+from yoyaku.booking.usecases.ports.reads import Reads
+from yoyaku.booking.usecases.ports.reservations import Position, ReservationEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from yoyaku.booking.domain.person import Action
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
-from yoyaku.booking.usecases.ports import Reads
+from yoyaku.booking.usecases.ports.reads import Reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,11 @@ same steps: one look-up, one hash, one transaction with one event.
 from dataclasses import dataclass
 
 from yoyaku.booking.domain.errors import SignInFailedError
-from yoyaku.booking.usecases.ports import (
-    AccessToken,
-    Clock,
-    Credentials,
-    Digest,
-    Passwords,
-    Reads,
-    Tokens,
-    Transactions,
-)
+from yoyaku.booking.usecases.ports.chance import Clock, Digest
+from yoyaku.booking.usecases.ports.people import Credentials
+from yoyaku.booking.usecases.ports.reads import Reads
+from yoyaku.booking.usecases.ports.sign_in import AccessToken, Passwords, Tokens
+from yoyaku.booking.usecases.ports.transactions import Transactions
 from yoyaku.contracts.identity_v1 import LoginFailed, LoginFailureReason, LoginSucceeded
 
 

@@ -23,16 +23,11 @@ from yoyaku.booking.domain.reservation import Reservation, ReservationStatus
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
-from yoyaku.booking.usecases.ports import (
-    Clock,
-    NewId,
-    Placing,
-    ReservationEntry,
-    RoomDirectory,
-    StoredAnswer,
-    Transaction,
-    Transactions,
-)
+from yoyaku.booking.usecases.ports.answers import StoredAnswer
+from yoyaku.booking.usecases.ports.chance import Clock, NewId
+from yoyaku.booking.usecases.ports.reservations import Placing, ReservationEntry
+from yoyaku.booking.usecases.ports.rooms import RoomDirectory
+from yoyaku.booking.usecases.ports.transactions import Transaction, Transactions
 from yoyaku.contracts.booking_v1 import ReservationConfirmed
 
 ATTEMPTS = 3

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from yoyaku.booking.domain.errors import NotAuthenticatedError
 from yoyaku.booking.domain.person import Person, Role
-from yoyaku.booking.usecases.ports import AccessToken, Clock, Principal
+from yoyaku.booking.usecases.ports.chance import Clock
+from yoyaku.booking.usecases.ports.sign_in import AccessToken, Principal
 
 ISSUER: Final = "yoyaku"
 AUDIENCE: Final = "yoyaku-api"

@@ -12,7 +12,7 @@ from loguru import logger
 
 from yoyaku.booking.adapters.postgres.blocks import PostgresBlocks
 from yoyaku.booking.domain.blocklist import Block, Blocklist
-from yoyaku.booking.usecases.ports import Clock
+from yoyaku.booking.usecases.ports.chance import Clock
 from yoyaku.contracts.blocks import BlockKind, BlockValue, InvalidBlockError
 from yoyaku.messaging.broker import ServiceBroker
 from yoyaku.messaging.kv import KvWatch

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from yoyaku.booking.domain.errors import KeyReusedError, RequestInProgressError
-from yoyaku.booking.usecases.ports import StoredAnswer
+from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.postgres.pool import Connection
 
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended($1::uuid::text || ' ' || $2::text, 0))"

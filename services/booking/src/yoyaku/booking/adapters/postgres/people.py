@@ -7,7 +7,7 @@ import asyncpg
 
 from yoyaku.booking.domain.errors import PersonAlreadyExistsError
 from yoyaku.booking.domain.person import Person, Role
-from yoyaku.booking.usecases.ports import Credentials
+from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.postgres.pool import Connection
 
 _BY_USER_ID: Final = """

@@ -14,7 +14,7 @@ import asyncpg
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.policy import MAX_DURATION
 from yoyaku.booking.domain.reservation import Cancellation, CancelReason, Reservation, ReservationStatus
-from yoyaku.booking.usecases.ports import Placing, Position, ReservationEntry
+from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
 from yoyaku.postgres.pool import Connection
 
 PLACE: Final = """

@@ -8,7 +8,7 @@ import asyncpg
 
 from yoyaku.booking.domain.errors import RoomAlreadyExistsError
 from yoyaku.booking.domain.room import Room
-from yoyaku.booking.usecases.ports import NewRoom
+from yoyaku.booking.usecases.ports.rooms import NewRoom
 from yoyaku.postgres.pool import Connection
 
 _BY_ID: Final = """

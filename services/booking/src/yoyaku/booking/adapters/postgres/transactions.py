@@ -11,7 +11,9 @@ from yoyaku.booking.adapters.postgres.people import PostgresPeople, read_credent
 from yoyaku.booking.adapters.postgres.reservations import PostgresReservations, read_day, read_reservation
 from yoyaku.booking.adapters.postgres.rooms import PostgresRooms, read_room, read_rooms
 from yoyaku.booking.domain.room import Room
-from yoyaku.booking.usecases.ports import Credentials, Position, Reads, ReservationEntry
+from yoyaku.booking.usecases.ports.people import Credentials
+from yoyaku.booking.usecases.ports.reads import Reads
+from yoyaku.booking.usecases.ports.reservations import Position, ReservationEntry
 from yoyaku.contracts.envelope import Event
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
 from yoyaku.postgres.errors import mapped_errors

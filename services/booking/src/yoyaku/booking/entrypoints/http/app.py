@@ -26,10 +26,10 @@ from yoyaku.booking.entrypoints.http.draining import Draining
 from yoyaku.booking.entrypoints.http.metrics import create_series
 from yoyaku.booking.entrypoints.http.middleware import Edge
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
-from yoyaku.booking.entrypoints.http.schemas import ProblemOutput
+from yoyaku.booking.entrypoints.http.schemas.problem import ProblemOutput
 from yoyaku.booking.settings import SERVICE
-from yoyaku.booking.usecases.ports import Clock
-from yoyaku.booking.wiring import Gateway
+from yoyaku.booking.usecases.ports.chance import Clock
+from yoyaku.booking.wiring.gateway import Gateway
 from yoyaku.lifecycle.process import utc_now, version_of
 from yoyaku.postgres.errors import PostgresError
 

@@ -10,7 +10,7 @@ from yoyaku.booking.entrypoints.http.metrics import attempt_counted
 from yoyaku.booking.entrypoints.http.middleware import client_address
 from yoyaku.booking.entrypoints.http.principal import gateway_of
 from yoyaku.booking.entrypoints.http.replies import reply
-from yoyaku.booking.entrypoints.http.schemas import AccessTokenOutput, LogInInput
+from yoyaku.booking.entrypoints.http.schemas.sign_in import AccessTokenOutput, LogInInput
 from yoyaku.booking.usecases.log_in import Attempt
 
 router = APIRouter(prefix="/api/v1/auth", tags=["Signing in"])
@@ -28,7 +28,7 @@ async def log_in(request: Request) -> Response:
     """Return an access token, good for 15 minutes."""
     typed = await read_body(request, LogInInput)
     with attempt_counted():
-        token = await gateway_of(request).log_in(
+        token = await gateway_of(request).identity.log_in(
             Attempt(
                 user_id=typed.user_id,
                 password=typed.password,

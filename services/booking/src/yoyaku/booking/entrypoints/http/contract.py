@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from yoyaku.booking.entrypoints.http.problems import MEDIA_TYPE
-from yoyaku.booking.entrypoints.http.schemas import ProblemOutput
+from yoyaku.booking.entrypoints.http.schemas.problem import ProblemOutput
 
 BEARER: Final = "bearer"
 REF_TEMPLATE: Final = "#/components/schemas/{model}"

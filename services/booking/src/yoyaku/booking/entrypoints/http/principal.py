@@ -5,7 +5,7 @@ from starlette.requests import Request
 from yoyaku.booking.domain.errors import NotAuthenticatedError
 from yoyaku.booking.entrypoints.http.middleware import client_address
 from yoyaku.booking.usecases.caller import Caller
-from yoyaku.booking.wiring import Gateway
+from yoyaku.booking.wiring.gateway import Gateway
 
 
 def gateway_of(request: Request) -> Gateway:

@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from yoyaku.booking.domain import errors
 from yoyaku.booking.domain.errors import BookingError, RuleBrokenError, Violation
-from yoyaku.booking.entrypoints.http.texts import FIELD_TEXTS, PROBLEM_TEXTS, negotiate
+from yoyaku.booking.entrypoints.http.texts.catalogue import FIELD_TEXTS, PROBLEM_TEXTS
+from yoyaku.booking.entrypoints.http.texts.language import negotiate
 from yoyaku.observability.tracing import current_trace_id
 from yoyaku.postgres.errors import (
     DatabaseUnavailableError,

@@ -28,8 +28,8 @@ from yoyaku.booking.entrypoints.http.metrics import (
 )
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import JSON, link_to_next, reply
-from yoyaku.booking.entrypoints.http.schemas import (
-    INT32_MAX,
+from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX
+from yoyaku.booking.entrypoints.http.schemas.reservations import (
     CancelReservationInput,
     PlaceReservationInput,
     ReservationList,
@@ -38,7 +38,8 @@ from yoyaku.booking.entrypoints.http.schemas import (
 )
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.place_reservation import Once, Wish
-from yoyaku.booking.usecases.ports import Position, ReservationEntry, StoredAnswer
+from yoyaku.booking.usecases.ports.answers import StoredAnswer
+from yoyaku.booking.usecases.ports.reservations import Position, ReservationEntry
 
 router = APIRouter(prefix="/api/v1/reservations", tags=["Reservations"])
 
@@ -73,7 +74,7 @@ async def place_reservation(request: Request) -> Response:
     wish = Wish(wanted.room_id, wanted.starts_at, wanted.ends_at, wanted.title)
     once = _once(request, wanted, caller)
     with refusals_counted():
-        outcome = await gateway_of(request).place_reservation(caller, wish, once)
+        outcome = await gateway_of(request).reservations.place_reservation(caller, wish, once)
     if isinstance(outcome, ReservationEntry):
         count_reservation(CONFIRMED)
         return _shown(outcome, caller, 201)
@@ -141,7 +142,7 @@ async def list_reservations(
     request: Request, caller: Annotated[Caller, Depends(caller_of)], query: Annotated[ReservationQuery, Query()]
 ) -> Response:
     """By start; another user's title is null for a USER."""
-    entries, following = await gateway_of(request).list_reservations(
+    entries, following = await gateway_of(request).reservations.list_reservations(
         caller, _day(query.date), room_id=query.room_id, after=_position(query.cursor), limit=query.limit
     )
     link = link_to_next(request, cursor=None if following is None else _cursor(following))
@@ -191,7 +192,7 @@ async def get_reservation(
     request: Request, caller: Annotated[Caller, Depends(caller_of)], reservation_id: UUID
 ) -> Response:
     """In any status; another user's title is null for a USER."""
-    return _shown(await gateway_of(request).get_reservation(caller, reservation_id), caller)
+    return _shown(await gateway_of(request).reservations.get_reservation(caller, reservation_id), caller)
 
 
 @router.post(
@@ -208,7 +209,7 @@ async def cancel_reservation(
     """The own one, or as ADMIN anyone's, then with a comment."""
     given = await read_body(request, CancelReservationInput)
     with refusals_counted():
-        entry = await gateway_of(request).cancel_reservation(
+        entry = await gateway_of(request).reservations.cancel_reservation(
             caller, reservation_id, reason=given.reason, comment=given.comment
         )
     count_reservation(CANCELLED)

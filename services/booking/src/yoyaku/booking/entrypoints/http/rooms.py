@@ -11,7 +11,8 @@ from yoyaku.booking.entrypoints.http.bodies import read_body
 from yoyaku.booking.entrypoints.http.contract import problems, secured, takes
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import link_to_next, reply
-from yoyaku.booking.entrypoints.http.schemas import INT32_MAX, CreateRoomInput, RoomList, RoomOutput
+from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX
+from yoyaku.booking.entrypoints.http.schemas.rooms import CreateRoomInput, RoomList, RoomOutput
 from yoyaku.booking.usecases.caller import Caller
 
 router = APIRouter(prefix="/api/v1/rooms", tags=["Rooms"])
@@ -38,7 +39,7 @@ async def list_rooms(
     request: Request, caller: Annotated[Caller, Depends(caller_of)], query: Annotated[RoomQuery, Query()]
 ) -> Response:
     """For everybody who is signed in."""
-    rooms, next_after = await gateway_of(request).list_rooms(caller, after=query.after, limit=query.limit)
+    rooms, next_after = await gateway_of(request).rooms.list_rooms(caller, after=query.after, limit=query.limit)
     link = link_to_next(request, after=None if next_after is None else str(next_after))
     return reply(RoomList(items=[RoomOutput.of(room) for room in rooms]), headers=link)
 
@@ -56,5 +57,5 @@ async def create_room(request: Request) -> Response:
     """For an ADMIN."""
     caller = await caller_of(request)
     wanted = await read_body(request, CreateRoomInput)
-    room = await gateway_of(request).create_room(caller, wanted.wanted())
+    room = await gateway_of(request).rooms.create_room(caller, wanted.wanted())
     return reply(RoomOutput.of(room), 201)

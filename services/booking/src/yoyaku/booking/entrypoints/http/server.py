@@ -24,7 +24,7 @@ from yoyaku.booking.entrypoints.http.app import make_app
 from yoyaku.booking.entrypoints.http.draining import Draining, drained_on_sigterm
 from yoyaku.booking.entrypoints.http.listening import stalled_connections_ended
 from yoyaku.booking.settings import SERVICE, GatewaySettings
-from yoyaku.booking.wiring import Gateway, running_gateway
+from yoyaku.booking.wiring.gateway import Gateway, running_gateway
 from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import version_of
 from yoyaku.observability.logs import LogSinks, logging_configured

@@ -1,0 +1,17 @@
+"""Time, ids and digests: what would make a use case unrepeatable if it took them by itself."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+Clock: TypeAlias = Callable[[], datetime]
+"""The time now: aware, UTC."""
+
+
+NewId: TypeAlias = Callable[[], UUID]
+"""A fresh UUIDv7."""
+
+
+Digest: TypeAlias = Callable[[str], str]
+"""A keyed hash: equal texts give equal digests, and nobody without the key can try texts out."""

@@ -1,0 +1,40 @@
+"""One transaction: state, kept answers and events together."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from yoyaku.booking.usecases.ports.answers import Answers
+from yoyaku.booking.usecases.ports.people import People
+from yoyaku.booking.usecases.ports.reservations import Reservations
+from yoyaku.booking.usecases.ports.rooms import Rooms
+from yoyaku.contracts.envelope import Event
+
+
+class Transaction(Protocol):
+    """One transaction: state, kept answers and events."""
+
+    @property
+    def people(self) -> People:
+        """The people."""
+
+    @property
+    def rooms(self) -> Rooms:
+        """The rooms."""
+
+    @property
+    def reservations(self) -> Reservations:
+        """The reservations."""
+
+    @property
+    def answers(self) -> Answers:
+        """The answers kept under Idempotency-Keys."""
+
+    def emit(self, event: Event, *, subject: str, actor: str, client_address: str | None) -> None:
+        """Record a fact; it is published after the commit and only then."""
+
+
+class Transactions(Protocol):
+    """Opens transactions."""
+
+    def begin(self) -> AbstractAsyncContextManager[Transaction]:
+        """Open one; it commits when the block ends well and rolls back when it raises."""

@@ -1,0 +1,130 @@
+"""The gateway: what a request may need, opened in reading order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from loguru import logger
+
+from yoyaku.booking.adapters.argon2.passwords import Argon2Passwords
+from yoyaku.booking.adapters.jwt.tokens import EdDsaTokens, read_private_key
+from yoyaku.booking.adapters.nats.blocks import BlockWatch
+from yoyaku.booking.adapters.nats.services import NatsServices
+from yoyaku.booking.adapters.postgres.blocks import PostgresBlocks
+from yoyaku.booking.adapters.postgres.transactions import PostgresReads, PostgresTransactions
+from yoyaku.booking.domain.blocklist import Blocklist
+from yoyaku.booking.settings import PACKAGE, SERVICE, GatewaySettings
+from yoyaku.booking.usecases.check_permission import CheckPermission
+from yoyaku.booking.usecases.consult_services import ListBackups, SearchAuditLog
+from yoyaku.booking.usecases.ports.chance import Clock, NewId
+from yoyaku.booking.usecases.ports.sign_in import Tokens
+from yoyaku.booking.wiring.identity import Identity, make_identity
+from yoyaku.booking.wiring.outbox import make_outbox
+from yoyaku.booking.wiring.parts import Parts
+from yoyaku.booking.wiring.reservations import Reservations, make_reservations
+from yoyaku.booking.wiring.rooms import Rooms, make_rooms
+from yoyaku.booking.wiring.secrets import new_id, read_digest
+from yoyaku.lifecycle.health import at_head
+from yoyaku.lifecycle.process import utc_now, version_of
+from yoyaku.lifecycle.work import disconnect, in_background
+from yoyaku.messaging.broker import BusError, ServiceBroker, make_broker, start_broker
+from yoyaku.messaging.wake import Waker
+from yoyaku.observability.health import Health
+from yoyaku.observability.health_checks import condition, database, nats
+from yoyaku.postgres.migrations import check_head
+from yoyaku.postgres.pool import Pool, connected_pool
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything a request may need."""
+
+    identity: Identity
+    rooms: Rooms
+    reservations: Reservations
+    search_audit_log: SearchAuditLog
+    list_backups: ListBackups
+    tokens: Tokens
+    blocklist: Blocklist
+    health: Health
+
+
+@asynccontextmanager
+async def running_gateway(
+    settings: GatewaySettings, *, end_process: Callable[[], None], now: Clock = utc_now, make_id: NewId = new_id
+) -> AsyncIterator[Gateway]:
+    """Open what the gateway needs and yield it, ready: the database answers and the blocks are known.
+
+    NATS may be away; the gateway then knows the blocks that the database holds, and connects when it can.
+    `end_process` is called when following the blocks fails by a defect.
+    """
+    private_key = read_private_key(settings.jwt_private_key_file)
+    digest = read_digest(settings.digest_key_file)
+    broker = make_broker(settings.nats, service=SERVICE)
+    blocklist = Blocklist()
+    watch = BlockWatch(broker, blocklist)
+    async with (
+        connected_pool(settings.database, application_name="booking-gateway") as pool,
+        Argon2Passwords(threads=settings.hash_threads, waiting_limit=settings.hash_waiting_limit) as passwords,
+        in_background("blocks", _follow(broker, watch.run(), "blocks"), end=end_process),
+    ):
+        await check_head(pool, PACKAGE)
+        watch.load_copy(await PostgresBlocks(pool).read(now()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.bus_patience_seconds):
+                await watch.wait_until_loaded()
+        transactions = PostgresTransactions(
+            pool,
+            make_outbox(Waker(broker, service=SERVICE)),
+            keep_answers_for=timedelta(hours=settings.idempotency_key_hours),
+        )
+        parts = Parts(
+            settings=settings,
+            pool=pool,
+            broker=broker,
+            transactions=transactions,
+            reads=PostgresReads(pool),
+            check=CheckPermission(transactions),
+            digest=digest,
+            make_id=make_id,
+            now=now,
+        )
+        services = NatsServices(broker, timeout_seconds=settings.question_timeout_seconds)
+        tokens = EdDsaTokens(private_key, now=now)
+        yield Gateway(
+            identity=make_identity(parts, passwords, tokens),
+            rooms=make_rooms(parts),
+            reservations=make_reservations(parts),
+            search_audit_log=SearchAuditLog(services, parts.check),
+            list_backups=ListBackups(services, parts.check),
+            tokens=tokens,
+            blocklist=blocklist,
+            health=_gateway_health(pool, broker, watch),
+        )
+
+
+def _gateway_health(pool: Pool, broker: ServiceBroker, watch: BlockWatch) -> Health:
+    fresh = condition("blocks:loaded", lambda: watch.is_loaded, otherwise="from the copy", required=False)
+    return Health(
+        SERVICE,
+        version_of(SERVICE),
+        readiness=[database(pool), nats(lambda: broker.is_connected), fresh],
+        startup_checks=[database(pool), at_head(pool, PACKAGE)],
+    )
+
+
+async def _follow(broker: ServiceBroker, run: Coroutine[Any, Any, None], what: str) -> None:
+    """Connect as soon as NATS is there, then follow; a refused identity is logged and leaves the rest working."""
+    try:
+        await start_broker(broker)
+    except BusError as error:
+        run.close()
+        logger.bind(cause=str(error), what=what).critical("bus refused this process")
+        return
+    try:
+        await run
+    finally:
+        await disconnect(broker)
