@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -68,6 +68,7 @@ async def running_gateway(
     watch = BlockWatch(broker, blocklist)
     async with (
         connected_pool(settings.database, application_name="booking-gateway") as pool,
+        AsyncExitStack() as closing,
         Argon2Passwords(threads=settings.hash_threads, waiting_limit=settings.hash_waiting_limit) as passwords,
         in_background("blocks", _follow(broker, watch.run(), "blocks"), end=end_process),
     ):
@@ -81,13 +82,15 @@ async def running_gateway(
             make_outbox(Waker(broker, service=SERVICE)),
             keep_answers_for=timedelta(hours=settings.idempotency_key_hours),
         )
+        check = CheckPermission(transactions, digest=digest)
+        closing.push_async_callback(check.aclose)
         parts = Parts(
             settings=settings,
             pool=pool,
             broker=broker,
             transactions=transactions,
             reads=PostgresReads(pool),
-            check=CheckPermission(transactions),
+            check=check,
             digest=digest,
             make_id=make_id,
             now=now,

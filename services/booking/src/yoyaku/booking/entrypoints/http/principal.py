@@ -20,4 +20,11 @@ async def caller_of(request: Request) -> Caller:
     if scheme.lower() != "bearer" or not token:
         raise NotAuthenticatedError
     principal = gateway_of(request).tokens.check(token.strip())
-    return Caller(principal.person_id, principal.role, client_address(request))
+    return Caller(
+        principal.person_id,
+        principal.role,
+        client_address(request),
+        user_agent=request.headers.get("user-agent"),
+        token_id=principal.token_id,
+        token_expires_at=principal.expires_at,
+    )
