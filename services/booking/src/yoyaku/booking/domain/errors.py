@@ -16,6 +16,7 @@ BookingError
 │   ├── ReservationAlreadyCancelledError
 │   ├── ReservationEndedError
 │   └── RequestInProgressError      a twin with the same Idempotency-Key is still running
+├── StaleVersionError               the change was built on another version (412)
 ├── KeyReusedError                  the Idempotency-Key was used for another request (422)
 ├── BusyError                       more sign-ins wait than are worth queueing (503)
 ├── ServiceUnavailableError         the service that would know the answer does not answer (503)
@@ -125,6 +126,14 @@ class ReservationEndedError(ConflictError):
 
 class RequestInProgressError(ConflictError):
     """A request with the same Idempotency-Key is still being worked on."""
+
+
+class StaleVersionError(BookingError):
+    """The change was built on another version than the one stored; somebody was faster."""
+
+    def __init__(self, current_version: int) -> None:
+        super().__init__(str(current_version))
+        self.current_version = current_version
 
 
 class KeyReusedError(BookingError):

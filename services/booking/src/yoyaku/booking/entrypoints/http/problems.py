@@ -107,6 +107,7 @@ TABLE: Final[Mapping[type[BookingError], Entry]] = {
     errors.ReservationAlreadyCancelledError: Entry(409, "reservation-already-cancelled", facts=("cancelled_at",)),
     errors.ReservationEndedError: Entry(409, "reservation-ended", facts=("ended_at",)),
     errors.RequestInProgressError: Entry(409, "request-in-progress", _RETRY),
+    errors.StaleVersionError: Entry(412, "precondition-failed", facts=("current_version",)),
     errors.KeyReusedError: Entry(422, "idempotency-key-reused"),
     errors.BusyError: Entry(503, "busy", _RETRY),
     errors.ServiceUnavailableError: Entry(503, "service-unavailable", _RETRY, facts=("service",)),
@@ -137,8 +138,11 @@ def _from_table(error: BookingError) -> Problem | None:
         facts[name] = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
     if isinstance(error, errors.ServiceRefusedError):
         facts["service_code"] = error.code
+    headers = dict(entry.headers)
+    if isinstance(error, errors.StaleVersionError):
+        headers["ETag"] = f'"{error.current_version}"'
     violations = error.violations if isinstance(error, RuleBrokenError) else ()
-    return Problem(entry.status, entry.code, violations=violations, facts=facts, headers=entry.headers)
+    return Problem(entry.status, entry.code, violations=violations, facts=facts, headers=headers)
 
 
 def unexpected() -> Problem:

@@ -54,6 +54,20 @@ PROBLEMS: Final[Mapping[str, Mapping[str, Text]]] = {
             "アクセスが一時的に制限されています", "お使いのアドレスからのアクセスは一時的に制限されています。"
         ),
     },
+    "precondition-required": {
+        ENGLISH: Text(
+            "If-Match is needed", "Read it first, and send its ETag as If-Match: so nobody's change is lost."
+        ),
+        JAPANESE: Text("If-Matchが必要です", "最新の内容を取得し、そのETagをIf-Matchで送信してください。"),
+    },
+    "precondition-failed": {
+        ENGLISH: Text(
+            "It has changed since", "Somebody changed it: version {current_version} is there now. Read it, then decide."
+        ),
+        JAPANESE: Text(
+            "他で更新されています", "内容が更新されています(現在の版: {current_version})。取得し直してください。"
+        ),
+    },
     "database-unavailable": {
         ENGLISH: Text(
             "Try again soon",
@@ -91,6 +105,10 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "bad-date": {
         ENGLISH: "A date such as 2026-04-01 is needed.",
         JAPANESE: "2026-04-01 の形式で日付を指定してください。",
+    },
+    "bad-etag": {
+        ENGLISH: 'A quoted tag such as "1" is needed.',
+        JAPANESE: '"1" のように引用符で囲んだETagを指定してください。',
     },
     "bad-cursor": {ENGLISH: "This is no cursor of this list.", JAPANESE: "この一覧のカーソルではありません。"},
     "bad-characters": {ENGLISH: "Control characters are not allowed.", JAPANESE: "制御文字は使えません。"},
