@@ -91,14 +91,32 @@ async def ports(request: pytest.FixtureRequest, clock: SetClock) -> AsyncIterato
     """The ports, once in memory and once on PostgreSQL: both must keep the same promises."""
     if request.param == "in memory":
         transactions = fakes.InMemoryTransactions()
-        yield SimpleNamespace(begin=transactions.begin, reads=fakes.InMemoryReads(transactions), clock=clock)
+
+        async def facts() -> set[str]:
+            return {emitted.subject for emitted in transactions.state.events}
+
+        yield SimpleNamespace(
+            begin=transactions.begin,
+            place=transactions.place,
+            reads=fakes.InMemoryReads(transactions),
+            facts=facts,
+            clock=clock,
+        )
         return
     factory: Callable[..., Awaitable[Database]] = request.getfixturevalue("database_factory").create
     database = await factory("yoyaku.booking")
     async with connected_pool(database.service, application_name="tests") as pool:
         outbox = Outbox(service="booking", new_id=new_event_id, now=clock)
         real = PostgresTransactions(pool, outbox, keep_answers_for=timedelta(hours=24))
-        yield SimpleNamespace(begin=real.begin, reads=PostgresReads(pool), clock=clock)
+
+        async def stored_facts() -> set[str]:
+            return {
+                row["subject"] for row in await pool.fetch("SELECT headers->>'ce-subject' AS subject FROM outbox_event")
+            }
+
+        yield SimpleNamespace(
+            begin=real.begin, place=real.place, reads=PostgresReads(pool), facts=stored_facts, clock=clock
+        )
     await request.getfixturevalue("database_factory").drop(database)
 
 

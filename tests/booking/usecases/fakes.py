@@ -21,6 +21,7 @@ from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import NewRoom
 from yoyaku.booking.usecases.ports.sign_in import AccessToken, Principal
+from yoyaku.booking.usecases.ports.transactions import Fact
 from yoyaku.contracts.envelope import Event
 
 
@@ -72,6 +73,13 @@ class InMemoryTransactions:
         tx = InMemoryTransaction(deepcopy(self.state))
         yield tx
         self.state = tx.state
+
+    async def place(self, reservation: Reservation, occupied: Interval, room_version: int, fact: Fact) -> Placing:
+        async with self.begin() as tx:
+            outcome = await tx.reservations.place(reservation, occupied, room_version)
+            if outcome is Placing.PLACED:
+                tx.emit(fact.event, subject=fact.subject, actor=fact.actor, client_address=fact.client_address)
+        return outcome
 
 
 class InMemoryPeople:

@@ -14,6 +14,8 @@ from yoyaku.booking.domain.reservation import Cancellation, CancelReason, Reserv
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.reservations import Placing, Position
 from yoyaku.booking.usecases.ports.rooms import NewRoom
+from yoyaku.booking.usecases.ports.transactions import Fact
+from yoyaku.contracts.booking_v1 import ReservationConfirmed
 
 NINE = datetime(2031, 3, 1, 0, 0, tzinfo=UTC)
 """Nine o'clock in Tokyo."""
@@ -82,6 +84,35 @@ async def test_placing(ports: Any, person: Person, new_room: NewRoom) -> None:
     assert await place(ports, wanted(3, room_id, person, NINE + timedelta(hours=1))) is Placing.PLACED
     assert await place(ports, wanted(4, room_id, person, NINE + timedelta(hours=4)), version=2) is Placing.ROOM_CHANGED
     assert await place(ports, wanted(5, 9999, person)) is Placing.ROOM_CHANGED
+    assert (await ports.reads.reservation(UUID(int=1))).reservation == wanted(1, room_id, person)
+    assert await ports.reads.reservation(UUID(int=2)) is None
+
+
+def confirmed(reservation: Reservation) -> Fact:
+    event = ReservationConfirmed(
+        reservation_id=str(reservation.id),
+        room_id=reservation.room_id,
+        person_id=str(reservation.person_id),
+        starts_at=reservation.interval.starts_at,
+        ends_at=reservation.interval.ends_at,
+    )
+    return Fact(event, f"reservation/{reservation.id}", f"person/{reservation.person_id}", "192.0.2.7")
+
+
+@pytest.mark.requirement("BK-03", "EV-03")
+async def test_placing_with_its_fact(ports: Any, person: Person, new_room: NewRoom) -> None:
+    room_id = await settled(ports, person, new_room)
+
+    async def placed(number: int, starts_at: datetime = NINE, version: int = 1) -> Placing:
+        reservation = wanted(number, room_id, person, starts_at)
+        outcome: Placing = await ports.place(reservation, reservation.interval, version, confirmed(reservation))
+        return outcome
+
+    assert await placed(1) is Placing.PLACED
+    assert await placed(2, NINE + timedelta(minutes=30)) is Placing.TAKEN
+    assert await placed(3, NINE + timedelta(hours=4), version=2) is Placing.ROOM_CHANGED
+    assert await placed(4, NINE + timedelta(hours=1)) is Placing.PLACED
+    assert await ports.facts() == {f"reservation/{UUID(int=number)}" for number in (1, 4)}
     assert (await ports.reads.reservation(UUID(int=1))).reservation == wanted(1, room_id, person)
     assert await ports.reads.reservation(UUID(int=2)) is None
 

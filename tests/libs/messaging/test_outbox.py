@@ -14,7 +14,7 @@ from yoyaku.contracts.booking_v1 import RoomCreated
 from yoyaku.contracts.envelope import from_headers
 from yoyaku.contracts.registry import decode
 from yoyaku.messaging.ids import new_event_id
-from yoyaku.messaging.outbox import SHARDS, EventTooLargeError, Outbox, read_backlog, shard_of, source_of
+from yoyaku.messaging.outbox import SHARDS, EventTooLargeError, Outbox, read_backlog, shard_of, source_of, with_event
 from yoyaku.postgres.errors import ConstraintViolatedError
 
 ROOM = RoomCreated(room_id=1, site="京都", capacity=4, time_zone="Asia/Tokyo")
@@ -174,6 +174,56 @@ async def test_what_is_visible_is_always_a_prefix(state, emitter) -> None:
     done.set()
     assert await watcher > 0
     assert await state.pending() == 400
+
+
+ADDED = """
+added AS (INSERT INTO thing (id) SELECT $1::int WHERE $1::int >= 0 ON CONFLICT DO NOTHING RETURNING id)
+"""
+ADD_THING = with_event(ADDED, made="EXISTS (SELECT 1 FROM added)", result="$1::int AS asked", parameters=1)
+
+
+@pytest.mark.requirement("EV-03")
+async def test_a_change_of_one_statement_numbers_its_event_only_when_it_was_made(state) -> None:
+    """Forty writers try the same hundred things; each is made once, with one event, and no number is lost."""
+    await state.as_owner("CREATE TABLE thing (id int PRIMARY KEY); GRANT SELECT, INSERT ON thing TO PUBLIC")
+    woken: list[int] = []
+    outbox = Outbox(service="booking", new_id=new_event_id, now=lambda: NOW, wake=lambda: woken.append(1))
+
+    async def write(first: int) -> int:
+        made = 0
+        for step in range(25):
+            number = (first + step) % 100
+            row = await outbox.change(
+                state.pool, ADD_THING, number, event=ROOM, subject=f"room/{number % 3}", actor=f"person/{number}"
+            )
+            assert row["asked"] == number
+            made += row["is_made"]
+        return made
+
+    made = sum(await asyncio.gather(*(write(7 * task) for task in range(40))))
+    assert (made, len(woken), await state.pool.fetchval("SELECT count(*) FROM thing")) == (100, 100, 100)
+    assert await state.pool.fetchval("SELECT count(*) FROM outbox_event") == 100
+    assert all(
+        row["last"] == row["n"] and row["last"] == row["counted"]
+        for row in await state.pool.fetch(
+            """SELECT max(e.number) AS last, count(*) AS n, max(s.last_number) AS counted
+               FROM outbox_event AS e JOIN outbox_shard AS s USING (shard) GROUP BY shard"""
+        )
+    )
+
+
+@pytest.mark.requirement("EV-03")
+async def test_a_change_that_is_refused_leaves_no_number(state) -> None:
+    await state.as_owner(
+        "CREATE TABLE thing (id int CHECK (id < 5) PRIMARY KEY); GRANT SELECT, INSERT ON thing TO PUBLIC"
+    )
+    outbox = Outbox(service="booking", new_id=new_event_id, now=lambda: NOW)
+    with pytest.raises(ConstraintViolatedError):
+        await outbox.change(state.pool, ADD_THING, 5, event=ROOM, subject="room/1", actor="operator")
+    row = await outbox.change(state.pool, ADD_THING, -1, event=ROOM, subject="room/1", actor="operator")
+    assert not row["is_made"]
+    await outbox.change(state.pool, ADD_THING, 4, event=ROOM, subject="room/1", actor="operator")
+    assert await state.numbers() == [(source_of("booking", shard_of("room/1")), 1)]
 
 
 @pytest.mark.requirement("EV-03")

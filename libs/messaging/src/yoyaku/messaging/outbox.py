@@ -12,13 +12,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+import asyncpg
 
 from yoyaku.contracts.envelope import HEADER_SEQUENCE, Envelope, Event, to_headers
 from yoyaku.contracts.registry import dataschema, encode
 from yoyaku.observability.tracing import current_trace_id, current_traceparent
 from yoyaku.postgres.pool import Connection, Pool
-from yoyaku.postgres.transaction import transaction
+from yoyaku.postgres.transaction import single_statement, transaction
 
 SHARDS: Final = 64
 """Fixed for ever: it is part of every source's name and of the order consumers rely on."""
@@ -44,6 +46,22 @@ INSERT INTO outbox_event (day, shard, number, event_id, type, headers, body, tra
 SELECT a.last_day, e.shard, a.before + row_number() OVER (PARTITION BY e.shard ORDER BY e.position),
        e.event_id, e.type, e.headers::jsonb, e.body, e.traceparent
 FROM emitted AS e JOIN advanced AS a ON a.shard = e.shard
+"""
+
+_APPEND_ONE: Final = """
+WITH {change},
+advanced AS (
+    UPDATE outbox_shard
+    SET last_number = last_number + 1,
+        last_day = greatest(last_day, (clock_timestamp() AT TIME ZONE 'UTC')::date)
+    WHERE shard = ${shard}::smallint AND {made}
+    RETURNING shard, last_number, last_day
+), appended AS (
+    INSERT INTO outbox_event (day, shard, number, event_id, type, headers, body, traceparent)
+    SELECT last_day, shard, last_number, ${event_id}::uuid, ${type}, ${headers}::text::jsonb, ${body}, ${traceparent}
+    FROM advanced
+)
+SELECT {result}, {made} AS is_made
 """
 
 _BACKLOG: Final = """
@@ -86,6 +104,41 @@ class _Row:
     traceparent: str | None
 
 
+def _row(
+    event: Event,
+    *,
+    service: str,
+    event_id: str,
+    subject: str,
+    actor: str,
+    occurred_at: datetime,
+    client_address: str | None,
+    correlation_id: str | None = None,
+    causation_id: str | None = None,
+) -> _Row:
+    shard = shard_of(subject)
+    body = encode(event)
+    if len(body) > BODY_LIMIT_BYTES:
+        raise EventTooLargeError(event.TYPE, len(body))
+    headers = to_headers(
+        Envelope(
+            id=event_id,
+            source=source_of(service, shard),
+            type=event.TYPE,
+            time=occurred_at,
+            subject=subject,
+            sequence=0,
+            actor=actor,
+            correlation_id=correlation_id or current_trace_id() or event_id,
+            causation_id=causation_id,
+            client_address=client_address,
+            dataschema=dataschema(event.TYPE),
+        )
+    )
+    del headers[HEADER_SEQUENCE]  # the row's number, known at the append only
+    return _Row(shard, event_id, event.TYPE, json.dumps(headers), body, current_traceparent())
+
+
 def shard_of(subject: str) -> int:
     """Return the shard of an aggregate, 0 to 63: the same for ever, in every process."""
     return zlib.crc32(subject.encode()) % SHARDS
@@ -94,6 +147,19 @@ def shard_of(subject: str) -> int:
 def source_of(service: str, shard: int) -> str:
     """Return the CloudEvents source of one shard: `/booking/07`."""
     return f"/{service}/{shard:02d}"
+
+
+def with_event(change: str, *, made: str, result: str, parameters: int) -> str:
+    """Return one statement that makes a change and, where it was made, numbers and appends its event.
+
+    As a transaction of its own it needs one round trip where begin, change, append and commit need four. `change`: the
+    CTEs of the change, which has `parameters` parameters. `made`: a condition that reads the CTE that makes the change,
+    so that the change, with all that it may wait for, comes before the number is taken. `result`: what to return beside
+    `is_made`. The event's values follow as `Outbox.change` passes them.
+    """
+    names = ("shard", "event_id", "type", "headers", "body", "traceparent")
+    places = {name: str(parameters + position) for position, name in enumerate(names, 1)}
+    return _APPEND_ONE.format(change=change, made=made, result=result, **places)
 
 
 async def read_backlog(pool: Pool) -> Backlog:
@@ -133,29 +199,19 @@ class OutboxTransaction:
         their commits. `occurred_at`: aware, the time of the fact, else now. `correlation_id`: else the trace id, else
         the event's own id. Raises EventTooLargeError, and EnvelopeError for a naive time or an empty attribute.
         """
-        shard = shard_of(subject)
-        event_id = self._new_id()
-        body = encode(event)
-        if len(body) > BODY_LIMIT_BYTES:
-            raise EventTooLargeError(event.TYPE, len(body))
-        headers = to_headers(
-            Envelope(
-                id=event_id,
-                source=source_of(self._service, shard),
-                type=event.TYPE,
-                time=occurred_at or self._now(),
-                subject=subject,
-                sequence=0,
-                actor=actor,
-                correlation_id=correlation_id or current_trace_id() or event_id,
-                causation_id=causation_id,
-                client_address=client_address,
-                dataschema=dataschema(event.TYPE),
-            )
+        row = _row(
+            event,
+            service=self._service,
+            event_id=self._new_id(),
+            subject=subject,
+            actor=actor,
+            occurred_at=occurred_at or self._now(),
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            client_address=client_address,
         )
-        del headers[HEADER_SEQUENCE]  # the row's number, known at the append only
-        self._rows.append(_Row(shard, event_id, event.TYPE, json.dumps(headers), body, current_traceparent()))
-        return event_id
+        self._rows.append(row)
+        return row.event_id
 
     async def _append(self) -> bool:
         """Number and insert what was emitted; must be the last statement before commit. False when nothing was."""
@@ -203,3 +259,34 @@ class Outbox:
             emitted = await tx._append()
         if emitted:
             self._wake()
+
+    async def change(
+        self,
+        pool: Pool,
+        statement: str,
+        *values: Any,
+        event: Event,
+        subject: str,
+        actor: str,
+        client_address: str | None = None,
+    ) -> asyncpg.Record | None:
+        """Run one statement made by `with_event` as a transaction of its own; return its row.
+
+        `values` are the change's own. Raises as `transaction` and `emit` do.
+        """
+        row = _row(
+            event,
+            service=self._service,
+            event_id=self._new_id(),
+            subject=subject,
+            actor=actor,
+            occurred_at=self._now(),
+            client_address=client_address,
+        )
+        async with single_statement(pool) as connection:
+            found = await connection.fetchrow(
+                statement, *values, row.shard, row.event_id, row.type, row.headers, row.body, row.traceparent
+            )
+        if found is not None and found["is_made"]:
+            self._wake()
+        return found

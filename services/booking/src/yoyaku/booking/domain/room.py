@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from yoyaku.booking.domain.interval import Interval
+
 NAME_LENGTH: Final = 100
 CAPACITY_LIMIT: Final = 10_000
 FEATURES_LIMIT: Final = 50
@@ -43,3 +45,7 @@ class Room:
     def buffer_after(self) -> timedelta:
         """How long after a reservation the room is kept free."""
         return timedelta(minutes=self.buffer_after_minutes)
+
+    def occupied_by(self, interval: Interval) -> Interval:
+        """Return what a reservation keeps of the room: its interval and the buffers."""
+        return interval.widened(self.buffer_before, self.buffer_after)

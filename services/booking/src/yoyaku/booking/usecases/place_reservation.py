@@ -16,7 +16,6 @@ from yoyaku.booking.domain.errors import (
     RuleBrokenError,
     Violation,
 )
-from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.person import Action
 from yoyaku.booking.domain.policy import BookingPolicy
 from yoyaku.booking.domain.reservation import Reservation, ReservationStatus
@@ -27,7 +26,7 @@ from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.chance import Clock, NewId
 from yoyaku.booking.usecases.ports.reservations import Placing, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import RoomDirectory
-from yoyaku.booking.usecases.ports.transactions import Transaction, Transactions
+from yoyaku.booking.usecases.ports.transactions import Fact, Transactions
 from yoyaku.contracts.booking_v1 import ReservationConfirmed
 
 ATTEMPTS = 3
@@ -57,6 +56,14 @@ class _RoomChangedError(Exception):
     """The room is no longer what the booking was judged by; the transaction is given up."""
 
 
+class _RefusedError(Exception):
+    """The rules refuse it, as far as the remembered room is right; `error` says why."""
+
+    def __init__(self, error: BookingError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class PlaceReservation:
     """Books rooms."""
@@ -83,62 +90,66 @@ class PlaceReservation:
                 return await self._attempt(caller, wish, room, once)
             except _RoomChangedError:
                 self.rooms.forget(wish.room_id)
+            except _RefusedError as refused:
+                self.rooms.forget(wish.room_id)
+                current = await self.rooms.known(wish.room_id)
+                if current is not None and current.version == room.version:
+                    raise refused.error from None
         raise RoomNotBookableError
 
     async def _attempt(
         self, caller: Caller, wish: Wish, room: Room, once: Once | None
     ) -> ReservationEntry | StoredAnswer:
+        if once is None:
+            reservation = self._judged(caller, wish, room)
+            occupied = room.occupied_by(reservation.interval)
+            _check(await self.transactions.place(reservation, occupied, room.version, _fact(reservation, caller)))
+            return ReservationEntry(reservation, room.time_zone)
         async with self.transactions.begin() as tx:
-            if once is not None:
-                kept = await tx.answers.claim(caller.person_id, once.key, once.fingerprint)
-                if kept is not None:
-                    return kept
-            interval = await self._judged(tx, wish, room)
-            reservation = Reservation(
-                id=self.new_id(),
-                room_id=room.id,
-                person_id=caller.person_id,
-                interval=interval,
-                title=wish.title.strip(),
-                status=ReservationStatus.CONFIRMED,
-                version=1,
-                created_at=self.now(),
-            )
-            await _insert(tx, reservation, room)
-            tx.emit(
-                ReservationConfirmed(
-                    reservation_id=str(reservation.id),
-                    room_id=room.id,
-                    person_id=str(caller.person_id),
-                    starts_at=interval.starts_at,
-                    ends_at=interval.ends_at,
-                ),
-                subject=f"reservation/{reservation.id}",
-                actor=caller.actor,
-                client_address=caller.client_address,
-            )
-            entry = ReservationEntry(reservation, room.time_zone)
-            if once is not None:
-                answer = once.render(entry)
-                await tx.answers.keep(caller.person_id, once.key, once.fingerprint, answer, reservation.created_at)
-                return answer
-        return entry
+            kept = await tx.answers.claim(caller.person_id, once.key, once.fingerprint)
+            if kept is not None:
+                return kept
+            reservation = self._judged(caller, wish, room)
+            occupied = room.occupied_by(reservation.interval)
+            _check(await tx.reservations.place(reservation, occupied, room.version))
+            fact = _fact(reservation, caller)
+            tx.emit(fact.event, subject=fact.subject, actor=fact.actor, client_address=fact.client_address)
+            answer = once.render(ReservationEntry(reservation, room.time_zone))
+            await tx.answers.keep(caller.person_id, once.key, once.fingerprint, answer, reservation.created_at)
+            return answer
 
-    async def _judged(self, tx: Transaction, wish: Wish, room: Room) -> Interval:
-        if not wish.title.strip():
-            raise RuleBrokenError([Violation("title", "blank")])
+    def _judged(self, caller: Caller, wish: Wish, room: Room) -> Reservation:
+        now = self.now()
         try:
-            return self.policy.judge(wish.starts_at, wish.ends_at, room, self.now())
-        except BookingError:
-            current = await tx.rooms.find(room.id)
-            if current is not None and current.version != room.version:
-                raise _RoomChangedError from None
-            raise
+            if not wish.title.strip():
+                raise RuleBrokenError([Violation("title", "blank")])
+            interval = self.policy.judge(wish.starts_at, wish.ends_at, room, now)
+        except BookingError as error:
+            raise _RefusedError(error) from error
+        return Reservation(
+            id=self.new_id(),
+            room_id=room.id,
+            person_id=caller.person_id,
+            interval=interval,
+            title=wish.title.strip(),
+            status=ReservationStatus.CONFIRMED,
+            version=1,
+            created_at=now,
+        )
 
 
-async def _insert(tx: Transaction, reservation: Reservation, room: Room) -> None:
-    occupied = reservation.interval.widened(room.buffer_before, room.buffer_after)
-    outcome = await tx.reservations.place(reservation, occupied, room.version)
+def _fact(reservation: Reservation, caller: Caller) -> Fact:
+    event = ReservationConfirmed(
+        reservation_id=str(reservation.id),
+        room_id=reservation.room_id,
+        person_id=str(caller.person_id),
+        starts_at=reservation.interval.starts_at,
+        ends_at=reservation.interval.ends_at,
+    )
+    return Fact(event, f"reservation/{reservation.id}", caller.actor, caller.client_address)
+
+
+def _check(outcome: Placing) -> None:
     if outcome is Placing.TAKEN:
         raise RoomAlreadyReservedError
     if outcome is Placing.ROOM_CHANGED:

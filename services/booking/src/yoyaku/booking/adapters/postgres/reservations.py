@@ -6,7 +6,7 @@ plain insert that runs into the constraint deadlocks now and then when several r
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -15,10 +15,11 @@ from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.policy import MAX_DURATION
 from yoyaku.booking.domain.reservation import Cancellation, CancelReason, Reservation, ReservationStatus
 from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
+from yoyaku.messaging.outbox import with_event
 from yoyaku.postgres.pool import Connection
 
-PLACE: Final = """
-WITH room_now AS MATERIALIZED (
+_PLACING: Final = """
+room_now AS MATERIALIZED (
     SELECT version FROM room WHERE id = $2 FOR SHARE
 ), placed AS (
     INSERT INTO reservation (id, room_id, person_id, starts_at, ends_at, occupied, title, status, version, created_at)
@@ -26,8 +27,11 @@ WITH room_now AS MATERIALIZED (
     ON CONFLICT ON CONSTRAINT reservation_no_overlap DO NOTHING
     RETURNING 1
 )
-SELECT (SELECT version FROM room_now) AS room_version, EXISTS (SELECT 1 FROM placed) AS placed
 """
+_PLACED: Final = "EXISTS (SELECT 1 FROM placed)"
+_ROOM_VERSION: Final = "(SELECT version FROM room_now) AS room_version"
+_PLACE: Final = f"WITH {_PLACING} SELECT {_ROOM_VERSION}, {_PLACED} AS is_made"
+PLACE_WITH_EVENT: Final = with_event(_PLACING, made=_PLACED, result=_ROOM_VERSION, parameters=12)
 _FOR_CHANGE: Final = """
 SELECT id, room_id, person_id, starts_at, ends_at, title, status, version, created_at,
        cancelled_at, cancelled_by, cancel_reason, cancel_comment
@@ -78,24 +82,8 @@ class PostgresReservations:
 
     async def place(self, reservation: Reservation, occupied: Interval, room_version: int) -> Placing:
         """Store a reservation under a shared lock of its room, unless the room changed or is taken."""
-        row = await self._connection.fetchrow(
-            PLACE,
-            reservation.id,
-            reservation.room_id,
-            reservation.person_id,
-            reservation.interval.starts_at,
-            reservation.interval.ends_at,
-            occupied.starts_at,
-            occupied.ends_at,
-            reservation.title,
-            reservation.status.value,
-            reservation.version,
-            reservation.created_at,
-            room_version,
-        )
-        if row is None or row["room_version"] != room_version:
-            return Placing.ROOM_CHANGED
-        return Placing.PLACED if row["placed"] else Placing.TAKEN
+        values = placing_values(reservation, occupied, room_version)
+        return to_placing(await self._connection.fetchrow(_PLACE, *values), room_version)
 
     async def find_for_change(self, reservation_id: UUID) -> Reservation | None:
         """Read a reservation and keep others from changing it until the transaction ends."""
@@ -115,6 +103,31 @@ class PostgresReservations:
             cancellation.reason.value if cancellation else None,
             cancellation.comment if cancellation else None,
         )
+
+
+def placing_values(reservation: Reservation, occupied: Interval, room_version: int) -> tuple[Any, ...]:
+    """Return the values of the placing statements."""
+    return (
+        reservation.id,
+        reservation.room_id,
+        reservation.person_id,
+        reservation.interval.starts_at,
+        reservation.interval.ends_at,
+        occupied.starts_at,
+        occupied.ends_at,
+        reservation.title,
+        reservation.status.value,
+        reservation.version,
+        reservation.created_at,
+        room_version,
+    )
+
+
+def to_placing(row: asyncpg.Record | None, room_version: int) -> Placing:
+    """Read what a placing statement returned."""
+    if row is None or row["room_version"] != room_version:
+        return Placing.ROOM_CHANGED
+    return Placing.PLACED if row["is_made"] else Placing.TAKEN
 
 
 async def read_reservation(connection: Connection, reservation_id: UUID) -> ReservationEntry | None:

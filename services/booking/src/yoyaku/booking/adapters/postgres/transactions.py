@@ -8,12 +8,22 @@ from uuid import UUID
 
 from yoyaku.booking.adapters.postgres.answers import PostgresAnswers
 from yoyaku.booking.adapters.postgres.people import PostgresPeople, read_credentials
-from yoyaku.booking.adapters.postgres.reservations import PostgresReservations, read_day, read_reservation
+from yoyaku.booking.adapters.postgres.reservations import (
+    PLACE_WITH_EVENT,
+    PostgresReservations,
+    placing_values,
+    read_day,
+    read_reservation,
+    to_placing,
+)
 from yoyaku.booking.adapters.postgres.rooms import PostgresRooms, read_room, read_rooms
+from yoyaku.booking.domain.interval import Interval
+from yoyaku.booking.domain.reservation import Reservation
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.booking.usecases.ports.reads import Reads
-from yoyaku.booking.usecases.ports.reservations import Position, ReservationEntry
+from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
+from yoyaku.booking.usecases.ports.transactions import Fact
 from yoyaku.contracts.envelope import Event
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
 from yoyaku.postgres.errors import mapped_errors
@@ -68,6 +78,19 @@ class PostgresTransactions:
         """Open one; it commits when the block ends well and rolls back when it raises."""
         async with self._outbox.transaction(self._pool) as outbox:
             yield PostgresTransaction(outbox, keep_answers_for=self._keep_answers_for)
+
+    async def place(self, reservation: Reservation, occupied: Interval, room_version: int, fact: Fact) -> Placing:
+        """Store a reservation and its fact as `begin`, `place` and `emit` would, in one round trip."""
+        row = await self._outbox.change(
+            self._pool,
+            PLACE_WITH_EVENT,
+            *placing_values(reservation, occupied, room_version),
+            event=fact.event,
+            subject=fact.subject,
+            actor=fact.actor,
+            client_address=fact.client_address,
+        )
+        return to_placing(row, room_version)
 
 
 class PostgresReads:
