@@ -10,7 +10,7 @@ from yoyaku.booking.domain.policy import BookingPolicy, check_password, check_us
 from yoyaku.booking.domain.room import Room
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
-ROOM = Room(1, "Fuji", "Tokyo", 8, "Asia/Tokyo", (), 0, 0, active=True, version=1)
+ROOM = Room(1, "Fuji", "Tokyo", 8, "Asia/Tokyo", (), 0, 0, active=True, version=1, created_at=NOW)
 COMMON = frozenset({"password", "qwerty", "correcthorsebatterystaple"})
 
 

@@ -1,12 +1,13 @@
 """The ports in memory, for tests of use cases; `test_ports.py` holds them against the real adapters."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
+from yoyaku.booking.domain.availability import Holding, RoomCalendar, needed
 from yoyaku.booking.domain.errors import (
     KeyReusedError,
     PersonAlreadyExistsError,
@@ -17,9 +18,10 @@ from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.reservation import HOLDS_THE_ROOM, Reservation
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
+from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
 from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
-from yoyaku.booking.usecases.ports.rooms import NewRoom
+from yoyaku.booking.usecases.ports.rooms import NewRoom, RoomFilter, Site
 from yoyaku.booking.usecases.ports.sign_in import AccessToken, Principal
 from yoyaku.booking.usecases.ports.transactions import Fact
 from yoyaku.contracts.envelope import Event
@@ -43,6 +45,7 @@ class Emitted:
 class State:
     people: dict[UUID, Credentials] = field(default_factory=dict)
     rooms: dict[int, Room] = field(default_factory=dict)
+    closures: dict[UUID, ClosureEntry] = field(default_factory=dict)
     reservations: dict[UUID, tuple[Reservation, Interval]] = field(default_factory=dict)
     answers: dict[tuple[UUID, str], Kept] = field(default_factory=dict)
     events: list[Emitted] = field(default_factory=list)
@@ -55,6 +58,7 @@ class InMemoryTransaction:
         self.state = state
         self.people = InMemoryPeople(state)
         self.rooms = InMemoryRooms(state)
+        self.closures = InMemoryClosures(state)
         self.reservations = InMemoryReservations(state)
         self.answers = InMemoryAnswers(state)
 
@@ -118,12 +122,51 @@ class InMemoryRooms:
             buffer_after_minutes=room.buffer_after_minutes,
             active=True,
             version=1,
+            created_at=created_at,
+            opening_hours=room.opening_hours,
         )
         self._state.rooms[made.id] = made
         return made
 
     async def find(self, room_id: int) -> Room | None:
-        return self._state.rooms.get(room_id)
+        return with_closures(self._state, room_id)
+
+    async def find_for_change(self, room_id: int) -> Room | None:
+        return with_closures(self._state, room_id)
+
+    async def change(self, room: Room) -> None:
+        others = (known for known in self._state.rooms.values() if known.id != room.id)
+        if any((known.site, known.name) == (room.site, room.name) for known in others):
+            raise RoomAlreadyExistsError
+        assert self._state.rooms[room.id].version == room.version - 1
+        self._state.rooms[room.id] = room
+
+
+class InMemoryClosures:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def add(self, entry: ClosureEntry) -> None:
+        self._state.closures[entry.closure.id] = entry
+
+    async def remove(self, room_id: int, closure_id: UUID) -> bool:
+        known = self._state.closures.get(closure_id)
+        if known is None or known.room_id != room_id:
+            return False
+        del self._state.closures[closure_id]
+        return True
+
+    async def count_ahead(self, room_id: int, now: datetime) -> int:
+        return sum(
+            entry.room_id == room_id and entry.closure.interval.ends_at > now for entry in self._state.closures.values()
+        )
+
+
+def with_closures(state: State, room_id: int) -> Room | None:
+    room = state.rooms.get(room_id)
+    entries = sorted(state.closures.values(), key=lambda entry: (entry.closure.interval.starts_at, entry.closure.id))
+    closures = tuple(entry.closure for entry in entries if entry.room_id == room_id)
+    return replace(room, closures=closures) if room else None
 
 
 class InMemoryReservations:
@@ -147,6 +190,20 @@ class InMemoryReservations:
     async def change(self, reservation: Reservation) -> None:
         _, occupied = self._state.reservations[reservation.id]
         self._state.reservations[reservation.id] = (reservation, occupied)
+
+    async def live_after(self, room_id: int, instant: datetime) -> Sequence[Reservation]:
+        return [held for held in self._live(room_id) if held.interval.ends_at > instant]
+
+    async def lock_live(self, room_id: int, window: Interval) -> Sequence[Reservation]:
+        return [held for held in self._live(room_id) if held.interval.overlaps(window)]
+
+    def _live(self, room_id: int) -> Sequence[Reservation]:
+        held = [
+            reservation
+            for reservation, _ in self._state.reservations.values()
+            if reservation.room_id == room_id and reservation.status in HOLDS_THE_ROOM
+        ]
+        return sorted(held, key=lambda reservation: (reservation.interval.starts_at, reservation.id))
 
 
 class InMemoryAnswers:
@@ -174,10 +231,82 @@ class InMemoryReads:
         return next((known for known in people if known.person.user_id == user_id.lower()), None)
 
     async def room(self, room_id: int) -> Room | None:
-        return self._transactions.state.rooms.get(room_id)
+        return with_closures(self._transactions.state, room_id)
 
-    async def rooms(self, *, after: int, limit: int) -> Sequence[Room]:
-        return [room for number, room in sorted(self._transactions.state.rooms.items()) if number > after][:limit]
+    async def rooms(
+        self, wanted: RoomFilter, *, after: int, limit: int, since: datetime | None = None
+    ) -> Sequence[Room]:
+        state = self._transactions.state
+        rooms = (with_closures(state, number) for number in sorted(state.rooms) if number > after)
+        return [room for room in rooms if room is not None and self._fits(room, wanted)][:limit]
+
+    def _fits(self, room: Room, wanted: RoomFilter) -> bool:
+        held = [
+            occupied
+            for reservation, occupied in self._transactions.state.reservations.values()
+            if reservation.room_id == room.id and reservation.status in HOLDS_THE_ROOM
+        ]
+        return (
+            wanted.site in (None, room.site)
+            and room.capacity >= (wanted.capacity or 0)
+            and set(wanted.features) <= set(room.features)
+            and wanted.active in (None, room.active)
+            and (
+                wanted.free is None
+                or (
+                    room.active
+                    and not any(occupied.overlaps(room.occupied_by(wanted.free)) for occupied in held)
+                    and not any(closure.interval.overlaps(wanted.free) for closure in room.closures)
+                )
+            )
+        )
+
+    async def sites(self) -> Sequence[Site]:
+        rooms = self._transactions.state.rooms.values()
+        return [
+            Site(
+                site,
+                sum(room.active for room in rooms if room.site == site),
+                tuple(sorted({room.time_zone for room in rooms if room.site == site})),
+            )
+            for site in sorted({room.site for room in rooms})
+        ]
+
+    async def busy_of(self, room_ids: Sequence[int], window: Interval) -> Mapping[int, RoomCalendar]:
+        state, reach = self._transactions.state, needed(window)
+        found = {}
+        for room_id in room_ids:
+            room = with_closures(state, room_id)
+            if room is None:
+                continue
+            holdings = [
+                Holding(reservation.interval, occupied)
+                for reservation, occupied in state.reservations.values()
+                if reservation.room_id == room_id and reservation.status in HOLDS_THE_ROOM and occupied.overlaps(reach)
+            ]
+            closures = tuple(closure for closure in room.closures if closure.interval.overlaps(reach))
+            holdings.sort(key=lambda holding: holding.interval)
+            found[room_id] = RoomCalendar(replace(room, closures=closures), tuple(holdings))
+        return found
+
+    async def closures(
+        self,
+        room_id: int,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        after: ClosurePosition | None,
+        limit: int,
+    ) -> Sequence[ClosureEntry]:
+        entries = [
+            entry
+            for entry in self._transactions.state.closures.values()
+            if entry.room_id == room_id
+            and (since is None or entry.closure.interval.ends_at > since)
+            and (until is None or entry.closure.interval.starts_at < until)
+            and (after is None or _place(entry) > (after.starts_at, after.id))
+        ]
+        return sorted(entries, key=_place)[:limit]
 
     async def reservation(self, reservation_id: UUID) -> ReservationEntry | None:
         found = self._transactions.state.reservations.get(reservation_id)
@@ -204,6 +333,10 @@ class InMemoryReads:
         midnight = datetime.combine(day, time.min, entry.zone)
         following = datetime.combine(day + timedelta(days=1), time.min, entry.zone)
         return entry.reservation.interval.overlaps(Interval(midnight, following))
+
+
+def _place(entry: ClosureEntry) -> tuple[datetime, UUID]:
+    return entry.closure.interval.starts_at, entry.closure.id
 
 
 def _key(entry: ReservationEntry) -> tuple[datetime, UUID]:

@@ -13,7 +13,7 @@ from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.reservation import Cancellation, CancelReason, Reservation, ReservationStatus
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.reservations import Placing, Position
-from yoyaku.booking.usecases.ports.rooms import NewRoom
+from yoyaku.booking.usecases.ports.rooms import NewRoom, RoomFilter
 from yoyaku.booking.usecases.ports.transactions import Fact
 from yoyaku.contracts.booking_v1 import ReservationConfirmed
 
@@ -72,8 +72,8 @@ async def test_rooms(ports: Any, new_room: NewRoom) -> None:
             await tx.rooms.add(new_room, ports.clock())
     assert await ports.reads.room(made[1].id) == made[1]
     assert await ports.reads.room(10_000) is None
-    assert list(await ports.reads.rooms(after=made[0].id, limit=1)) == [made[1]]
-    assert list(await ports.reads.rooms(after=0, limit=50)) == made
+    assert list(await ports.reads.rooms(RoomFilter(), after=made[0].id, limit=1)) == [made[1]]
+    assert list(await ports.reads.rooms(RoomFilter(), after=0, limit=50)) == made
 
 
 @pytest.mark.requirement("BK-03")

@@ -71,8 +71,8 @@ class GatewaySettings(DatabaseSettings):
     """Sign-ins of a process that may wait for a hash before more are refused with 503."""
     idempotency_key_hours: int = Field(default=24, ge=1)
     """How long an answer is kept under its Idempotency-Key."""
-    booking_hours_back: int = Field(default=24, ge=0)
-    """How many hours ago a reservation may start."""
+    booking_hours_back: int = Field(default=24, ge=0, le=31 * 24)
+    """How many hours ago a reservation may start; at most 31 days, as far as a room's past closures are known."""
     booking_days_ahead: int | None = Field(default=None, ge=1)
     """How many days ahead a reservation may start; no limit when unset."""
     question_timeout_seconds: float = Field(default=3.0, gt=0)

@@ -7,11 +7,16 @@ BookingError
 ├── NotPermittedError               the role may not do this (403)
 ├── NotFoundError                   (404)
 │   ├── RoomNotFoundError
+│   ├── ClosureNotFoundError
 │   └── ReservationNotFoundError
 ├── ConflictError                   (409)
 │   ├── RoomAlreadyReservedError    another live reservation overlaps
-│   ├── RoomNotBookableError        the room takes no bookings then
+│   ├── RoomNotBookableError        the room takes no bookings then; each rule is named
 │   ├── RoomAlreadyExistsError
+│   ├── RoomAlreadyRetiredError
+│   ├── RoomNotRetiredError
+│   ├── ClosureOverReservationsError    accepted reservations lie where a room is to be closed
+│   ├── TooManyClosuresError
 │   ├── PersonAlreadyExistsError
 │   ├── ReservationAlreadyCancelledError
 │   ├── ReservationEndedError
@@ -29,6 +34,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,14 @@ class RoomNotFoundError(NotFoundError):
         self.room_id = room_id
 
 
+class ClosureNotFoundError(NotFoundError):
+    """The room has no closure of this id."""
+
+    def __init__(self, closure_id: str) -> None:
+        super().__init__(closure_id)
+        self.closure_id = closure_id
+
+
 class ReservationNotFoundError(NotFoundError):
     """There is no reservation of this id."""
 
@@ -97,11 +111,49 @@ class RoomAlreadyReservedError(ConflictError):
 
 
 class RoomNotBookableError(ConflictError):
-    """The room takes no bookings at that time."""
+    """The room takes no bookings at that time; `violations` says why, as far as that is known."""
+
+    def __init__(self, violations: Sequence[Violation] = ()) -> None:
+        super().__init__(", ".join(f"{v.field}: {v.code}" for v in violations))
+        self.violations = tuple(violations)
 
 
 class RoomAlreadyExistsError(ConflictError):
     """The site already has a room of this name."""
+
+
+class RoomAlreadyRetiredError(ConflictError):
+    """The room was retired before."""
+
+
+class RoomNotRetiredError(ConflictError):
+    """The room is in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """An accepted reservation that stands in the way."""
+
+    reservation_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+
+
+class ClosureOverReservationsError(ConflictError):
+    """Accepted reservations lie where the room is to be closed: `total` of them, the first ones in `reservations`."""
+
+    def __init__(self, reservations: Sequence[Obstacle], total: int) -> None:
+        super().__init__(str(total))
+        self.reservations = tuple(reservations)
+        self.total = total
+
+
+class TooManyClosuresError(ConflictError):
+    """As many closures of the room are ahead as may be."""
+
+    def __init__(self, max_closures: int) -> None:
+        super().__init__(str(max_closures))
+        self.max_closures = max_closures
 
 
 class PersonAlreadyExistsError(ConflictError):

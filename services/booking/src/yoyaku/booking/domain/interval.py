@@ -5,11 +5,13 @@ Invariant: `starts_at < ends_at`, both aware; the end is no part of it, so neigh
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 GRID = timedelta(minutes=30)
 """Reservations start and end on this grid of the room's own clock."""
+YEARS: Final = range(2, 9999)
+"""The years that leave room for buffers and time zones on both ends of the calendar."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,19 +4,24 @@ Invariant: every broken rule is named, with its field, a stable code, and the nu
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from yoyaku.booking.domain.closure import Closure
 from yoyaku.booking.domain.errors import RoomNotBookableError, RuleBrokenError, Violation
-from yoyaku.booking.domain.interval import GRID, Interval, is_on_grid
+from yoyaku.booking.domain.interval import GRID, YEARS, Interval, is_on_grid
+from yoyaku.booking.domain.opening_hours import OpeningHours
 from yoyaku.booking.domain.room import Room
 
 MAX_DURATION: Final = timedelta(hours=8)
-YEARS: Final = range(2, 9999)
-"""The years that leave room for buffers and time zones on both ends of the calendar."""
+NEXT_OPENING_WITHIN: Final = timedelta(days=8)
+"""How far around a booking outside the opening hours the nearest opening is looked for: each week has one."""
+_HOURS_JUDGED: Final = timedelta(days=1)
+CLOSURES_NAMED: Final = 10
+"""How many closures that a booking runs into are named."""
 PASSWORD_SHORTEST: Final = 12
 PASSWORD_LONGEST: Final = 128
 _DECORATION: Final = "0123456789 !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -30,10 +35,14 @@ class BookingPolicy:
     back: timedelta = timedelta(days=1)
     ahead: timedelta | None = None
 
-    def judge(self, starts_at: datetime, ends_at: datetime, room: Room, now: datetime) -> Interval:
+    def judge(
+        self, starts_at: datetime, ends_at: datetime, room: Room, now: datetime, also: Sequence[Violation] = ()
+    ) -> Interval:
         """Return the interval when the room may be booked for it.
 
-        Raises RuleBrokenError naming every broken rule, and RoomNotBookableError when the room is retired.
+        Every broken rule is named at once, with those in `also` that the request breaks besides. Raises RuleBrokenError
+        when any of them is about the request alone, RoomNotBookableError when all are about the room at that time
+        (decision 0066).
         """
         absurd = [
             Violation(name, "absurd-time", {"max_year": YEARS[-1]})
@@ -41,13 +50,14 @@ class BookingPolicy:
             if at.year not in YEARS
         ]
         if absurd:
-            raise RuleBrokenError(absurd)
+            raise RuleBrokenError([*also, *absurd])
         starts_at, ends_at = starts_at.astimezone(UTC), ends_at.astimezone(UTC)
-        broken = [*self._window(starts_at, now), *_shape(starts_at, ends_at, room.zone)]
-        if broken:
-            raise RuleBrokenError(broken)
-        if not room.active:
-            raise RoomNotBookableError
+        of_request = [*also, *self._window(starts_at, now), *_shape(starts_at, ends_at, room.zone)]
+        of_room = rules_of_room(Interval(starts_at, ends_at), room) if starts_at < ends_at else _retired(room)
+        if of_request:
+            raise RuleBrokenError([*of_request, *of_room])
+        if of_room:
+            raise RoomNotBookableError(of_room)
         return Interval(starts_at, ends_at)
 
     def _window(self, starts_at: datetime, now: datetime) -> list[Violation]:
@@ -56,6 +66,68 @@ class BookingPolicy:
         if self.ahead is not None and starts_at > now + self.ahead:
             return [Violation("starts_at", "too-far-ahead", {"max_hours_ahead": _hours(self.ahead)})]
         return []
+
+
+def rules_of_room(interval: Interval, room: Room) -> list[Violation]:
+    """Name every rule of the room that a booking of the interval breaks: retired, opening hours, closures.
+
+    Only the interval counts, not its buffers: they may lie outside the opening hours and in a closure.
+    """
+    broken = _retired(room)
+    hours = room.opening_hours
+    # A request for years is refused for its length; its days are not walked.
+    if (
+        hours is not None
+        and interval.duration <= _HOURS_JUDGED
+        and not hours.covers(interval.starts_at, interval.ends_at, room.zone)
+    ):
+        broken += _outside(interval, hours, room.zone)
+    closed = [closure for closure in room.closures if closure.interval.overlaps(interval)]
+    return broken + [_closed(closure, interval, room.zone) for closure in closed[:CLOSURES_NAMED]]
+
+
+def _retired(room: Room) -> list[Violation]:
+    return [] if room.active else [Violation("room_id", "room-retired")]
+
+
+def _outside(interval: Interval, hours: OpeningHours, zone: ZoneInfo) -> list[Violation]:
+    """Name the ends that lie outside, with the opening next to the booking, as the room's clock shows it."""
+    around = interval.widened(NEXT_OPENING_WITHIN, NEXT_OPENING_WITHIN)
+    nearest = min(hours.intervals(around, zone), key=lambda opening: _apart(opening, interval), default=None)
+    if nearest is None:
+        return [Violation("starts_at", "not-open-then")]
+    opens, closes = nearest.starts_at.astimezone(zone), nearest.ends_at.astimezone(zone)
+    facts = {
+        "date": opens.date().isoformat(),
+        "opens": opens.strftime("%H:%M"),
+        "closes": "24:00" if closes.hour == closes.minute == 0 else closes.strftime("%H:%M"),
+        "opens_at": opens.isoformat(),
+        "closes_at": closes.isoformat(),
+    }
+    broken = []
+    if not nearest.starts_at <= interval.starts_at < nearest.ends_at:
+        broken.append(Violation("starts_at", "outside-opening-hours", facts))
+    if not nearest.starts_at < interval.ends_at <= nearest.ends_at:
+        broken.append(Violation("ends_at", "outside-opening-hours", facts))
+    return broken
+
+
+def _apart(opening: Interval, interval: Interval) -> tuple[timedelta, timedelta]:
+    """Order openings: those that share most with the interval first, then those that are nearest."""
+    shared = min(opening.ends_at, interval.ends_at) - max(opening.starts_at, interval.starts_at)
+    return -shared, abs(opening.starts_at - interval.starts_at)
+
+
+def _closed(closure: Closure, interval: Interval, zone: ZoneInfo) -> Violation:
+    closed = closure.interval
+    field = "starts_at" if closed.contains(interval.starts_at) else "ends_at"
+    facts = {
+        "closure_id": str(closure.id),
+        "reason": closure.reason,
+        "closed_from": closed.starts_at.astimezone(zone).isoformat(),
+        "until": closed.ends_at.astimezone(zone).isoformat(),
+    }
+    return Violation(field, "closed", facts)
 
 
 def _shape(starts_at: datetime, ends_at: datetime, zone: ZoneInfo) -> list[Violation]:

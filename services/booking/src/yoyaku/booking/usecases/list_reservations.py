@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from yoyaku.booking.domain.errors import RuleBrokenError, Violation
+from yoyaku.booking.domain.interval import YEARS
 from yoyaku.booking.domain.person import Action
-from yoyaku.booking.domain.policy import YEARS
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
 from yoyaku.booking.usecases.ports.reads import Reads

@@ -13,13 +13,13 @@ from yoyaku.booking.domain.errors import (
     RoomAlreadyReservedError,
     RoomNotBookableError,
     RoomNotFoundError,
-    RuleBrokenError,
     Violation,
 )
 from yoyaku.booking.domain.person import Action
 from yoyaku.booking.domain.policy import BookingPolicy
 from yoyaku.booking.domain.reservation import Reservation, ReservationStatus
 from yoyaku.booking.domain.room import Room
+from yoyaku.booking.domain.visible_text import visible_text
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
@@ -120,10 +120,10 @@ class PlaceReservation:
 
     def _judged(self, caller: Caller, wish: Wish, room: Room) -> Reservation:
         now = self.now()
+        title = visible_text(wish.title)
         try:
-            if not wish.title.strip():
-                raise RuleBrokenError([Violation("title", "blank")])
-            interval = self.policy.judge(wish.starts_at, wish.ends_at, room, now)
+            blank = [] if title else [Violation("title", "blank")]
+            interval = self.policy.judge(wish.starts_at, wish.ends_at, room, now, also=blank)
         except BookingError as error:
             raise _RefusedError(error) from error
         return Reservation(
@@ -131,7 +131,7 @@ class PlaceReservation:
             room_id=room.id,
             person_id=caller.person_id,
             interval=interval,
-            title=wish.title.strip(),
+            title=title,
             status=ReservationStatus.CONFIRMED,
             version=1,
             created_at=now,

@@ -70,6 +70,23 @@ WHERE v.starts_at >= $1 AND v.starts_at < $2
   AND v.room_id = $7
 ORDER BY v.starts_at, v.id LIMIT $6
 """
+_LIVE_AFTER: Final = """
+SELECT id, room_id, person_id, starts_at, ends_at, title, status, version, created_at,
+       cancelled_at, cancelled_by, cancel_reason, cancel_comment
+FROM reservation
+WHERE int4range(room_id, room_id, '[]') && int4range($1, $1, '[]') AND occupied && tstzrange($2, NULL)
+  AND status = 'confirmed' AND ends_at > $2
+ORDER BY starts_at, id
+"""
+_LOCK_LIVE: Final = """
+SELECT id, room_id, person_id, starts_at, ends_at, title, status, version, created_at,
+       cancelled_at, cancelled_by, cancel_reason, cancel_comment
+FROM reservation
+WHERE int4range(room_id, room_id, '[]') && int4range($1, $1, '[]') AND occupied && tstzrange($2, $3)
+  AND status = 'confirmed' AND ends_at > $2 AND starts_at < $3
+ORDER BY starts_at, id
+FOR NO KEY UPDATE
+"""
 _WIDEST_ZONE: Final = timedelta(hours=15)
 _BEFORE_ALL: Final = UUID(int=0)
 
@@ -103,6 +120,15 @@ class PostgresReservations:
             cancellation.reason.value if cancellation else None,
             cancellation.comment if cancellation else None,
         )
+
+    async def live_after(self, room_id: int, instant: datetime) -> Sequence[Reservation]:
+        """List the live reservations of a room that end later, by start and id."""
+        return [_to_reservation(row) for row in await self._connection.fetch(_LIVE_AFTER, room_id, instant)]
+
+    async def lock_live(self, room_id: int, window: Interval) -> Sequence[Reservation]:
+        """Lock and list the live reservations of a room that overlap the window, by start and id."""
+        rows = await self._connection.fetch(_LOCK_LIVE, room_id, window.starts_at, window.ends_at)
+        return [_to_reservation(row) for row in rows]
 
 
 def placing_values(reservation: Reservation, occupied: Interval, room_version: int) -> tuple[Any, ...]:

@@ -1,12 +1,14 @@
 """Transactions with their outbox, single reads, and rooms as known a moment ago."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, cast
 from uuid import UUID
 
 from yoyaku.booking.adapters.postgres.answers import PostgresAnswers
+from yoyaku.booking.adapters.postgres.calendars import read_calendars
+from yoyaku.booking.adapters.postgres.closures import PostgresClosures, read_closures
 from yoyaku.booking.adapters.postgres.people import PostgresPeople, read_credentials
 from yoyaku.booking.adapters.postgres.reservations import (
     PLACE_WITH_EVENT,
@@ -16,13 +18,16 @@ from yoyaku.booking.adapters.postgres.reservations import (
     read_reservation,
     to_placing,
 )
-from yoyaku.booking.adapters.postgres.rooms import PostgresRooms, read_room, read_rooms
+from yoyaku.booking.adapters.postgres.rooms import PostgresRooms, read_room, read_rooms, read_sites
+from yoyaku.booking.domain.availability import RoomCalendar
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.reservation import Reservation
 from yoyaku.booking.domain.room import Room
+from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
 from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.booking.usecases.ports.reads import Reads
 from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
+from yoyaku.booking.usecases.ports.rooms import RoomFilter, Site
 from yoyaku.booking.usecases.ports.transactions import Fact
 from yoyaku.contracts.envelope import Event
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
@@ -49,6 +54,11 @@ class PostgresTransaction:
     def rooms(self) -> PostgresRooms:
         """The rooms."""
         return PostgresRooms(self._outbox.connection)
+
+    @property
+    def closures(self) -> PostgresClosures:
+        """The closures of rooms."""
+        return PostgresClosures(self._outbox.connection)
 
     @property
     def reservations(self) -> PostgresReservations:
@@ -109,10 +119,35 @@ class PostgresReads:
         async with self._connection() as connection:
             return await read_room(connection, room_id)
 
-    async def rooms(self, *, after: int, limit: int) -> Sequence[Room]:
-        """List rooms by id, starting after one."""
+    async def rooms(
+        self, wanted: RoomFilter, *, after: int, limit: int, since: datetime | None = None
+    ) -> Sequence[Room]:
+        """List the rooms that fit by id, starting after one; with the closures that end after `since`, if given."""
         async with self._connection() as connection:
-            return await read_rooms(connection, after=after, limit=limit)
+            return await read_rooms(connection, wanted, after=after, limit=limit, since=since)
+
+    async def sites(self) -> Sequence[Site]:
+        """List the sites by name."""
+        async with self._connection() as connection:
+            return await read_sites(connection)
+
+    async def busy_of(self, room_ids: Sequence[int], window: Interval) -> Mapping[int, RoomCalendar]:
+        """Read what keeps rooms busy over the window, in one query."""
+        async with self._connection() as connection:
+            return await read_calendars(connection, room_ids, window)
+
+    async def closures(
+        self,
+        room_id: int,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        after: ClosurePosition | None,
+        limit: int,
+    ) -> Sequence[ClosureEntry]:
+        """List those of a room that end after `since` and start before `until`, by start and id."""
+        async with self._connection() as connection:
+            return await read_closures(connection, room_id, since=since, until=until, after=after, limit=limit)
 
     async def reservation(self, reservation_id: UUID) -> ReservationEntry | None:
         """Find a reservation in any status."""

@@ -5,7 +5,7 @@ whose details are in the log under the trace id.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -98,11 +98,16 @@ TABLE: Final[Mapping[type[BookingError], Entry]] = {
     errors.NotAuthenticatedError: Entry(401, "not-authenticated", _BEARER),
     errors.NotPermittedError: Entry(403, "not-permitted", facts=("action",)),
     errors.NotFoundError: Entry(404, "not-found"),
+    errors.ClosureNotFoundError: Entry(404, "closure-not-found", facts=("closure_id",)),
     errors.RoomNotFoundError: Entry(404, "room-not-found", facts=("room_id",)),
     errors.ReservationNotFoundError: Entry(404, "reservation-not-found", facts=("reservation_id",)),
     errors.RoomAlreadyReservedError: Entry(409, "room-already-reserved"),
     errors.RoomNotBookableError: Entry(409, "room-not-bookable"),
     errors.RoomAlreadyExistsError: Entry(409, "room-already-exists"),
+    errors.RoomAlreadyRetiredError: Entry(409, "room-already-retired"),
+    errors.RoomNotRetiredError: Entry(409, "room-not-retired"),
+    errors.ClosureOverReservationsError: Entry(409, "closure-over-reservations", facts=("total",)),
+    errors.TooManyClosuresError: Entry(409, "too-many-closures", facts=("max_closures",)),
     errors.PersonAlreadyExistsError: Entry(409, "person-already-exists"),
     errors.ReservationAlreadyCancelledError: Entry(409, "reservation-already-cancelled", facts=("cancelled_at",)),
     errors.ReservationEndedError: Entry(409, "reservation-ended", facts=("ended_at",)),
@@ -138,10 +143,12 @@ def _from_table(error: BookingError) -> Problem | None:
         facts[name] = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
     if isinstance(error, errors.ServiceRefusedError):
         facts["service_code"] = error.code
+    if isinstance(error, errors.ClosureOverReservationsError):
+        facts["reservations"] = [asdict(obstacle) for obstacle in error.reservations]
     headers = dict(entry.headers)
     if isinstance(error, errors.StaleVersionError):
         headers["ETag"] = f'"{error.current_version}"'
-    violations = error.violations if isinstance(error, RuleBrokenError) else ()
+    violations = error.violations if isinstance(error, RuleBrokenError | errors.RoomNotBookableError) else ()
     return Problem(entry.status, entry.code, violations=violations, facts=facts, headers=headers)
 
 

@@ -14,6 +14,7 @@ from yoyaku.booking.entrypoints.http.replies import link_to_next, reply
 from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX
 from yoyaku.booking.entrypoints.http.schemas.rooms import CreateRoomInput, RoomList, RoomOutput
 from yoyaku.booking.usecases.caller import Caller
+from yoyaku.booking.usecases.ports.rooms import RoomFilter
 
 router = APIRouter(prefix="/api/v1/rooms", tags=["Rooms"])
 
@@ -39,7 +40,9 @@ async def list_rooms(
     request: Request, caller: Annotated[Caller, Depends(caller_of)], query: Annotated[RoomQuery, Query()]
 ) -> Response:
     """For everybody who is signed in."""
-    rooms, next_after = await gateway_of(request).rooms.list_rooms(caller, after=query.after, limit=query.limit)
+    rooms, next_after = await gateway_of(request).rooms.list_rooms(
+        caller, RoomFilter(), after=query.after, limit=query.limit
+    )
     link = link_to_next(request, after=None if next_after is None else str(next_after))
     return reply(RoomList(items=[RoomOutput.of(room) for room in rooms]), headers=link)
 

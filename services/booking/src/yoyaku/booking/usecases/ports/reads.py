@@ -1,13 +1,17 @@
 """Single reads outside any transaction."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
+from yoyaku.booking.domain.availability import RoomCalendar
+from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.room import Room
+from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
 from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.booking.usecases.ports.reservations import Position, ReservationEntry
+from yoyaku.booking.usecases.ports.rooms import RoomFilter, Site
 
 
 class Reads(Protocol):
@@ -19,8 +23,30 @@ class Reads(Protocol):
     async def room(self, room_id: int) -> Room | None:
         """Find a room as it is now."""
 
-    async def rooms(self, *, after: int, limit: int) -> Sequence[Room]:
-        """List rooms by id, starting after one."""
+    async def rooms(
+        self, wanted: RoomFilter, *, after: int, limit: int, since: datetime | None = None
+    ) -> Sequence[Room]:
+        """List the rooms that fit by id, starting after one; with the closures that end after `since`, if given."""
+
+    async def sites(self) -> Sequence[Site]:
+        """List the sites by name."""
+
+    async def busy_of(self, room_ids: Sequence[int], window: Interval) -> Mapping[int, RoomCalendar]:
+        """Read what keeps rooms busy over the window, in one query: feed `domain.availability` with it.
+
+        Holdings and closures reach as far as `needed(window)`. A room that is not there is left out.
+        """
+
+    async def closures(
+        self,
+        room_id: int,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        after: ClosurePosition | None,
+        limit: int,
+    ) -> Sequence[ClosureEntry]:
+        """List those of a room that end after `since` and start before `until`, by start and id."""
 
     async def reservation(self, reservation_id: UUID) -> ReservationEntry | None:
         """Find a reservation in any status."""

@@ -1,5 +1,6 @@
 """The reservations, as a transaction changes them and as they are read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -53,3 +54,12 @@ class Reservations(Protocol):
 
     async def change(self, reservation: Reservation) -> None:
         """Store the changed reservation; its version is the one after the stored."""
+
+    async def live_after(self, room_id: int, instant: datetime) -> Sequence[Reservation]:
+        """List the live reservations of a room that end later, by start and id."""
+
+    async def lock_live(self, room_id: int, window: Interval) -> Sequence[Reservation]:
+        """Lock and list the live reservations of a room that overlap the window, by start and id.
+
+        The room is locked before, so that none is added and everybody takes the locks in one order.
+        """

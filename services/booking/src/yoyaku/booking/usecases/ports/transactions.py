@@ -7,6 +7,7 @@ from typing import Protocol
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.reservation import Reservation
 from yoyaku.booking.usecases.ports.answers import Answers
+from yoyaku.booking.usecases.ports.closures import Closures
 from yoyaku.booking.usecases.ports.people import People
 from yoyaku.booking.usecases.ports.reservations import Placing, Reservations
 from yoyaku.booking.usecases.ports.rooms import Rooms
@@ -33,6 +34,10 @@ class Transaction(Protocol):
     @property
     def rooms(self) -> Rooms:
         """The rooms."""
+
+    @property
+    def closures(self) -> Closures:
+        """The closures of rooms."""
 
     @property
     def reservations(self) -> Reservations:
