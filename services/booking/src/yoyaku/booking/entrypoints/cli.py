@@ -70,6 +70,38 @@ def create_admin(
         typer.echo(f"user id:  {user_id}\npassword: {password}\nIt is not shown again.")
 
 
+@app.command("import")
+def import_files(  # noqa: PLR0917  one parameter an option
+    rooms: Annotated[Path | None, typer.Option(help="CSV: name, site, capacity, time_zone, features, buffers.")] = None,
+    people: Annotated[Path | None, typer.Option(help="CSV: user_id, display_name, role; no passwords.")] = None,
+    reservations: Annotated[
+        list[Path] | None, typer.Option(help="CSV or iCalendar (.ics); may be given several times.")
+    ] = None,
+    site: Annotated[str | None, typer.Option(help="The site where a file names none.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="The clock of times and rooms that name none.")] = None,
+    room: Annotated[str | None, typer.Option(help="The room of events without LOCATION.")] = None,
+    owner: Annotated[str | None, typer.Option(help="The user id for events whose organizer is not known.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge everything, store nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Take over rooms, people and bookings from files: all of them, or nothing and exit with 1."""
+    if rooms is None and people is None and not reservations:
+        typer.echo("error: name a file with --rooms, --people or --reservations", err=True)
+        raise typer.Exit(2)
+    wiring = importlib.import_module("yoyaku.booking.wiring.imports")
+    command = importlib.import_module("yoyaku.booking.entrypoints.import_command")
+    try:
+        sources = wiring.Sources(rooms, people, reservations or [], site, time_zone, room, owner)
+        status = command.run(sources, dry_run=dry_run, as_json=as_json)
+    except OSError as error:
+        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
+    except wiring.UnknownZoneError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(status)
+
+
 @app.command()
 def openapi(
     write: Annotated[Path | None, typer.Option(help="Write the document to this file.")] = None,

@@ -1,0 +1,1 @@
+"""iCalendar (RFC 5545), read and written with the icalendar library."""
