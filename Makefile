@@ -7,7 +7,7 @@ MEMBERS := $(sort $(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check fix bench lock schemas requirements coverage collector clean
+.PHONY: help install demo up test check fix bench load lock schemas requirements coverage collector clean
 
 ##@ Start here
 help: ## Show this help
@@ -47,6 +47,9 @@ fix: install ## Format and mend what ruff can mend
 
 bench: install ## Print ratios against baselines of the same run
 	@$(BIN)/python -m loadtests.bench
+
+load: install ## Drive a whole system with k6 and check its databases (S=soak: ten minutes with memory; A="--people 50")
+	@$(BIN)/python -m loadtests.load $(S) $(A)
 
 coverage: install ## Run the tests with coverage and print what is not covered
 	@$(BIN)/coverage run -m pytest $(T); $(BIN)/coverage combine -q; $(BIN)/coverage report
