@@ -202,7 +202,7 @@ def booking_script(stage: Stage) -> str:
     statement = with_values(
         PLACE_WITH_EVENT,
         ["uuidv7()", ":room::int", person, starts_at, ends_at, starts_at, ends_at, "'Weekly review'", "'confirmed'",
-         "1", "now()", "1",
+         "1", "now()", "1", "'127.0.0.1'",
          ":shard", "uuidv7()", "'booking.reservation.confirmed.v1'", "repeat(' ', 600) || '{}'",
          "convert_to(repeat('x', 250), 'UTF8')", "'00-00000000000000000000000000000000-0000000000000000-00'"],
     )  # fmt: skip

@@ -5,7 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from yoyaku.booking.domain.errors import ReservationAlreadyCancelledError, ReservationEndedError
+from yoyaku.booking.domain.errors import (
+    ReservationAlreadyCancelledError,
+    ReservationEndedError,
+    ReservationNotCancelledError,
+)
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.reservation import (
     TRANSITIONS,
@@ -17,7 +21,7 @@ from yoyaku.booking.domain.reservation import (
 from yoyaku.contracts.booking_v1 import CancellationReason
 
 START = datetime(2030, 1, 1, 9, tzinfo=UTC)
-PAGE = Path(__file__).parents[3] / "docs" / "architecture" / "booking.md"
+PAGE = Path(__file__).parents[3] / "docs" / "architecture" / "reservations.md"
 
 
 def reservation() -> Reservation:
@@ -44,6 +48,23 @@ def test_what_is_over_stays() -> None:
     assert reservation().cancelled(cancellation(running)).status is ReservationStatus.CANCELLED
     with pytest.raises(ReservationEndedError):
         reservation().cancelled(cancellation(START + timedelta(hours=1)))
+
+
+@pytest.mark.requirement("BK-05", "BK-07")
+def test_moved_and_restored_along_the_table() -> None:
+    before = START - timedelta(hours=1)
+    one = reservation()
+    gone = one.cancelled(cancellation(before))
+    later = Interval(START + timedelta(hours=2), START + timedelta(hours=3))
+    with pytest.raises(ReservationAlreadyCancelledError):
+        gone.rescheduled(room_id=1, interval=later, title="t", at=before)
+    with pytest.raises(ReservationNotCancelledError):
+        one.restored(before)
+    back = gone.restored(before)
+    assert (back.status, back.version, back.cancellation) == (ReservationStatus.CONFIRMED, 3, None)
+    for over in (gone.restored, lambda at: one.rescheduled(room_id=1, interval=later, title="t", at=at)):
+        with pytest.raises(ReservationEndedError):
+            over(START + timedelta(hours=1))
 
 
 def test_the_page_draws_the_table() -> None:

@@ -21,9 +21,15 @@ from yoyaku.booking.usecases.cancel_reservation import CancelReservation
 from yoyaku.booking.usecases.check_permission import CheckPermission
 from yoyaku.booking.usecases.create_person import CreatePerson
 from yoyaku.booking.usecases.create_room import CreateRoom
+from yoyaku.booking.usecases.hold_again import Again
+from yoyaku.booking.usecases.list_my_reservations import ListMyReservations
+from yoyaku.booking.usecases.list_reservations import ListReservations
 from yoyaku.booking.usecases.log_in import LogIn
 from yoyaku.booking.usecases.place_reservation import PlaceReservation
 from yoyaku.booking.usecases.ports.rooms import NewRoom
+from yoyaku.booking.usecases.reschedule_reservation import RescheduleReservation
+from yoyaku.booking.usecases.restore_reservation import RestoreReservation
+from yoyaku.booking.usecases.show_history import ShowHistory
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.postgres.pool import connected_pool
@@ -74,6 +80,11 @@ def desk(clock: SetClock) -> Any:
         clock=clock,
         place=PlaceReservation(transactions, rooms, check, BookingPolicy(), new_id, clock),
         cancel=CancelReservation(reads, transactions, check, clock),
+        reschedule=RescheduleReservation(Again(reads, rooms), transactions, check, BookingPolicy(), clock),
+        restore=RestoreReservation(Again(reads, rooms), transactions, check, BookingPolicy(), clock),
+        history=ShowHistory(reads, check),
+        list=ListReservations(reads, check),
+        list_my=ListMyReservations(reads, check),
         create_room=CreateRoom(transactions, check, clock),
         create_person=CreatePerson(transactions, passwords, check, frozenset({"password"}), new_id, clock),
         log_in=LogIn(reads, transactions, passwords, fakes.PlainTokens(), lambda text: f"{'d' * 16}{len(text)}", clock),

@@ -12,15 +12,18 @@ from yoyaku.booking.domain.errors import (
     KeyReusedError,
     PersonAlreadyExistsError,
     RoomAlreadyExistsError,
+    RoomAlreadyReservedError,
 )
+from yoyaku.booking.domain.history import Change, Step
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.person import Person, Role
+from yoyaku.booking.domain.rescheduling import Hold
 from yoyaku.booking.domain.reservation import HOLDS_THE_ROOM, Reservation
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
 from yoyaku.booking.usecases.ports.people import Credentials
-from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
+from yoyaku.booking.usecases.ports.reservations import Listing, Placing, Position, Record, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import NewRoom, RoomFilter, Site
 from yoyaku.booking.usecases.ports.sign_in import AccessToken, Principal
 from yoyaku.booking.usecases.ports.transactions import Fact
@@ -47,6 +50,8 @@ class State:
     rooms: dict[int, Room] = field(default_factory=dict)
     closures: dict[UUID, ClosureEntry] = field(default_factory=dict)
     reservations: dict[UUID, tuple[Reservation, Interval]] = field(default_factory=dict)
+    placed_from: dict[UUID, str | None] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
     answers: dict[tuple[UUID, str], Kept] = field(default_factory=dict)
     events: list[Emitted] = field(default_factory=list)
 
@@ -80,7 +85,7 @@ class InMemoryTransactions:
 
     async def place(self, reservation: Reservation, occupied: Interval, room_version: int, fact: Fact) -> Placing:
         async with self.begin() as tx:
-            outcome = await tx.reservations.place(reservation, occupied, room_version)
+            outcome = await tx.reservations.place(reservation, occupied, room_version, placed_from=fact.client_address)
             if outcome is Placing.PLACED:
                 tx.emit(fact.event, subject=fact.subject, actor=fact.actor, client_address=fact.client_address)
         return outcome
@@ -173,23 +178,52 @@ class InMemoryReservations:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    async def place(self, reservation: Reservation, occupied: Interval, room_version: int) -> Placing:
+    async def place(
+        self, reservation: Reservation, occupied: Interval, room_version: int, *, placed_from: str | None
+    ) -> Placing:
         room = self._state.rooms.get(reservation.room_id)
         if room is None or room.version != room_version:
             return Placing.ROOM_CHANGED
-        for other, held in self._state.reservations.values():
-            if other.room_id == reservation.room_id and other.status in HOLDS_THE_ROOM and held.overlaps(occupied):
-                return Placing.TAKEN
+        if self._is_taken(reservation, occupied):
+            return Placing.TAKEN
         self._state.reservations[reservation.id] = (reservation, occupied)
+        self._state.placed_from[reservation.id] = placed_from
         return Placing.PLACED
+
+    def _is_taken(self, reservation: Reservation, occupied: Interval) -> bool:
+        return any(
+            held.overlaps(occupied)
+            for other, held in self._state.reservations.values()
+            if other.id != reservation.id and other.room_id == reservation.room_id and other.status in HOLDS_THE_ROOM
+        )
 
     async def find_for_change(self, reservation_id: UUID) -> Reservation | None:
         found = self._state.reservations.get(reservation_id)
         return found[0] if found else None
 
-    async def change(self, reservation: Reservation) -> None:
+    async def change(self, reservation: Reservation, change: Change) -> None:
         _, occupied = self._state.reservations[reservation.id]
         self._state.reservations[reservation.id] = (reservation, occupied)
+        self._state.changes.append(change)
+
+    async def hold(
+        self, reservation: Reservation, change: Change, hold: Hold, *, room_version: int, leaves_room_id: int
+    ) -> Placing:
+        room = self._state.rooms.get(reservation.room_id)
+        if room is None or room.version != room_version:
+            return Placing.ROOM_CHANGED
+        stored, held = self._state.reservations[reservation.id]
+        assert stored.room_id == leaves_room_id or stored.version != reservation.version - 1
+        if stored.version != reservation.version - 1:
+            return Placing.RESERVATION_CHANGED
+        occupied = hold.occupied or held
+        if hold.within:
+            occupied = Interval(max(occupied.starts_at, held.starts_at), min(occupied.ends_at, held.ends_at))
+        if self._is_taken(reservation, occupied):
+            raise RoomAlreadyReservedError
+        self._state.reservations[reservation.id] = (reservation, occupied)
+        self._state.changes.append(change)
+        return Placing.PLACED
 
     async def live_after(self, room_id: int, instant: datetime) -> Sequence[Reservation]:
         return [held for held in self._live(room_id) if held.interval.ends_at > instant]
@@ -312,18 +346,37 @@ class InMemoryReads:
         found = self._transactions.state.reservations.get(reservation_id)
         return self._entry(found[0]) if found else None
 
-    async def reservations(
-        self, day: date, *, room_id: int | None, after: Position | None, limit: int
-    ) -> Sequence[ReservationEntry]:
+    async def reservations(self, wanted: Listing, *, after: Position | None, limit: int) -> Sequence[ReservationEntry]:
         entries = [self._entry(found) for found, _ in self._transactions.state.reservations.values()]
         shown = [
             entry
             for entry in entries
-            if (room_id is None or entry.reservation.room_id == room_id)
-            and self._holds(entry, day)
-            and (after is None or _key(entry) > (after.starts_at, after.id))
+            if self._is_wanted(entry, wanted) and (after is None or _key(entry) > (after.starts_at, after.id))
         ]
         return sorted(shown, key=_key)[:limit]
+
+    async def record(self, reservation_id: UUID, *, after: int, limit: int) -> Record:
+        state = self._transactions.state
+        changes = [change for change in state.changes if change.reservation_id == reservation_id]
+        first_steps: dict[str, Step] = {}
+        for change in reversed(changes):
+            first_steps.update(change.differences)
+        page = [change for change in changes if change.version > after][:limit]
+        return Record(state.placed_from.get(reservation_id), first_steps, page)
+
+    def _is_wanted(self, entry: ReservationEntry, wanted: Listing) -> bool:
+        reservation = entry.reservation
+        return all(
+            (
+                wanted.day is None or self._holds(entry, wanted.day),
+                wanted.since is None or reservation.interval.ends_at > wanted.since,
+                wanted.until is None or reservation.interval.starts_at < wanted.until,
+                wanted.room_id in (None, reservation.room_id),
+                wanted.site in (None, self._transactions.state.rooms[reservation.room_id].site),
+                wanted.person_id in (None, reservation.person_id),
+                wanted.status in (None, reservation.status),
+            )
+        )
 
     def _entry(self, reservation: Reservation) -> ReservationEntry:
         return ReservationEntry(reservation, self._transactions.state.rooms[reservation.room_id].time_zone)

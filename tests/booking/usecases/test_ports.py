@@ -7,12 +7,19 @@ from uuid import UUID
 
 import pytest
 
-from yoyaku.booking.domain.errors import KeyReusedError, PersonAlreadyExistsError, RoomAlreadyExistsError
+from yoyaku.booking.domain.errors import (
+    KeyReusedError,
+    PersonAlreadyExistsError,
+    RoomAlreadyExistsError,
+    RoomAlreadyReservedError,
+)
+from yoyaku.booking.domain.history import Author, Step, Why, recorded
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.person import Person, Role
-from yoyaku.booking.domain.reservation import Cancellation, CancelReason, Reservation, ReservationStatus
+from yoyaku.booking.domain.rescheduling import KEEP, Hold
+from yoyaku.booking.domain.reservation import Act, Cancellation, CancelReason, Reservation, ReservationStatus
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
-from yoyaku.booking.usecases.ports.reservations import Placing, Position
+from yoyaku.booking.usecases.ports.reservations import Listing, Placing, Position, Record
 from yoyaku.booking.usecases.ports.rooms import NewRoom, RoomFilter
 from yoyaku.booking.usecases.ports.transactions import Fact
 from yoyaku.contracts.booking_v1 import ReservationConfirmed
@@ -36,7 +43,9 @@ def wanted(number: int, room_id: int, person: Person, starts_at: datetime = NINE
 
 async def place(ports: Any, reservation: Reservation, version: int = 1) -> Placing:
     async with ports.begin() as tx:
-        outcome: Placing = await tx.reservations.place(reservation, reservation.interval, version)
+        outcome: Placing = await tx.reservations.place(
+            reservation, reservation.interval, version, placed_from="192.0.2.7"
+        )
     return outcome
 
 
@@ -124,9 +133,13 @@ async def test_a_cancelled_one_frees_the_room(ports: Any, person: Person, new_ro
     async with ports.begin() as tx:
         found = await tx.reservations.find_for_change(UUID(int=1))
         gone = found.cancelled(Cancellation(NINE - timedelta(days=1), person.id, CancelReason.POSTPONED, "later"))
-        await tx.reservations.change(gone)
+        author = Author(person.id, NINE - timedelta(days=1), "192.0.2.9")
+        change = recorded(found, gone, Act.CANCEL, author, Why("postponed", "later"))
+        await tx.reservations.change(gone, change)
         assert await tx.reservations.find_for_change(UUID(int=2)) is None
     assert (await ports.reads.reservation(UUID(int=1))).reservation == gone
+    record = await ports.reads.record(UUID(int=1), after=0, limit=5)
+    assert record == Record("192.0.2.7", {"status": Step("confirmed", "cancelled")}, [change])
     assert await place(ports, wanted(2, room_id, person)) is Placing.PLACED
 
 
@@ -134,7 +147,9 @@ async def test_what_raised_left_nothing(ports: Any, person: Person, new_room: Ne
     room_id = await settled(ports, person, new_room)
     with pytest.raises(ZeroDivisionError):
         async with ports.begin() as tx:
-            await tx.reservations.place(wanted(1, room_id, person), wanted(1, room_id, person).interval, 1)
+            await tx.reservations.place(
+                wanted(1, room_id, person), wanted(1, room_id, person).interval, 1, placed_from=None
+            )
             raise ZeroDivisionError
     assert await ports.reads.reservation(UUID(int=1)) is None
 
@@ -162,13 +177,103 @@ async def test_a_day_in_pages(ports: Any, person: Person, new_room: NewRoom, fil
     for number, starts_at in enumerate(starts, 1):
         assert await place(ports, wanted(number, room_id, person, starts_at, 2)) is Placing.PLACED
     await place(ports, wanted(9, room_id, person, midnight + timedelta(hours=30)))
-    room = room_id if filtered else None
-    first = await ports.reads.reservations(date(2031, 3, 1), room_id=room, after=None, limit=2)
-    assert [entry.reservation.id.int for entry in first] == [1, 2]
+    day = Listing(day=date(2031, 3, 1), room_id=room_id if filtered else None)
+    first = await ports.reads.reservations(day, after=None, limit=2)
+    assert numbers(first) == [1, 2]
     last = first[-1].reservation
-    rest = await ports.reads.reservations(
-        date(2031, 3, 1), room_id=room, after=Position(last.interval.starts_at, last.id), limit=2
+    rest = await ports.reads.reservations(day, after=Position(last.interval.starts_at, last.id), limit=2)
+    assert numbers(rest) == [3]
+    assert numbers(await ports.reads.reservations(replace(day, room_id=room_id + 1), after=None, limit=2)) == []
+
+
+def numbers(entries: Any) -> list[int]:
+    return [entry.reservation.id.int for entry in entries]
+
+
+@pytest.mark.requirement("BK-08")
+async def test_filters_hold_together(ports: Any, person: Person, new_room: NewRoom) -> None:
+    fuji = await settled(ports, person, new_room)
+    other = replace(person, id=UUID(int=200), user_id="taro")
+    async with ports.begin() as tx:
+        await tx.people.add(other, "h")
+        osaka = (await tx.rooms.add(replace(new_room, site="Osaka"), ports.clock())).id
+    for number, room_id, who, hours in (
+        (1, fuji, person, 0),
+        (2, osaka, person, 0),
+        (3, fuji, other, 2),
+        (4, osaka, other, 4),
+    ):
+        await place(ports, wanted(number, room_id, who, NINE + timedelta(hours=hours)))
+    async with ports.begin() as tx:
+        found = await tx.reservations.find_for_change(UUID(int=3))
+        gone = found.cancelled(Cancellation(NINE, person.id, CancelReason.OTHER, None))
+        await tx.reservations.change(gone, recorded(found, gone, Act.CANCEL, Author(person.id, NINE, None)))
+    for listing, expected in (
+        (Listing(), [1, 2, 3, 4]),
+        (Listing(site="Osaka"), [2, 4]),
+        (Listing(person_id=person.id), [1, 2]),
+        (Listing(person_id=other.id, room_id=fuji), [3]),
+        (Listing(person_id=other.id, status=ReservationStatus.CONFIRMED), [4]),
+        (Listing(status=ReservationStatus.CANCELLED), [3]),
+        (Listing(room_id=fuji, site="Osaka"), []),
+        (Listing(since=NINE + timedelta(hours=1)), [3, 4]),
+        (Listing(since=NINE + timedelta(minutes=59), until=NINE + timedelta(hours=2)), [1, 2]),
+        (Listing(day=date(2031, 3, 1), site="Tokyo", person_id=person.id), [1]),
+        (Listing(day=date(2031, 3, 2)), []),
+    ):
+        assert numbers(await ports.reads.reservations(listing, after=None, limit=10)) == expected, listing
+
+
+async def move(ports: Any, before: Reservation, room_version: int = 1, within: bool = False, **changes: Any) -> Placing:
+    after = replace(before, version=before.version + 1, **changes)
+    change = recorded(before, after, Act.RESCHEDULE, Author(before.person_id, NINE, None))
+    async with ports.begin() as tx:
+        outcome: Placing = await tx.reservations.hold(
+            after, change, Hold(after.interval, within=within), room_version=room_version, leaves_room_id=before.room_id
+        )
+    return outcome
+
+
+@pytest.mark.requirement("BK-03", "BK-05")
+async def test_moving(ports: Any, person: Person, new_room: NewRoom) -> None:
+    room_id = await settled(ports, person, new_room)
+    hour = timedelta(hours=1)
+    one, two = wanted(1, room_id, person), wanted(2, room_id, person, NINE + hour)
+    await place(ports, one)
+    await place(ports, two)
+    later = Interval(NINE + 2 * hour, NINE + 3 * hour)
+    assert await move(ports, one, room_version=2, interval=later) is Placing.ROOM_CHANGED
+    assert await move(ports, replace(one, version=7), interval=later) is Placing.RESERVATION_CHANGED
+    with pytest.raises(RoomAlreadyReservedError):
+        await move(ports, one, interval=two.interval)
+    overlapping_itself = Interval(NINE - hour, NINE + hour / 2)
+    assert await move(ports, one, interval=overlapping_itself, title="u") is Placing.PLACED
+    assert (await ports.reads.reservation(one.id)).reservation == replace(
+        one, interval=overlapping_itself, title="u", version=2
     )
-    assert [entry.reservation.id.int for entry in rest] == [3]
-    other = await ports.reads.reservations(date(2031, 3, 1), room_id=room_id + 1, after=None, limit=2)
-    assert list(other) == []
+    assert await place(ports, wanted(3, room_id, person, NINE + hour / 2, 0.5)) is Placing.PLACED
+    record = await ports.reads.record(one.id, after=1, limit=5)
+    assert [change.version for change in record.changes] == [2]
+    assert record.first_steps["title"] == Step("t", "u")
+    assert (await ports.reads.record(two.id, after=0, limit=5)).changes == []
+
+
+@pytest.mark.requirement("BK-05")
+async def test_giving_time_back_takes_no_more_than_was_held(ports: Any, person: Person, new_room: NewRoom) -> None:
+    room_id = await settled(ports, person, new_room)
+    hour = timedelta(hours=1)
+    one, two = wanted(1, room_id, person, hours=2), wanted(2, room_id, person, NINE + 2 * hour)
+    await place(ports, one)
+    await place(ports, two)
+    after = replace(one, version=2, interval=Interval(NINE, NINE + hour))
+    change = recorded(one, after, Act.RESCHEDULE, Author(person.id, NINE, None))
+    async with ports.begin() as tx:
+        new_buffers = Hold(Interval(NINE, NINE + 3 * hour), within=True)
+        await tx.reservations.hold(after, change, new_buffers, room_version=1, leaves_room_id=room_id)
+    assert (await ports.reads.reservation(one.id)).reservation == after
+    async with ports.begin() as tx:
+        again = replace(after, version=3, title="u")
+        change = recorded(after, again, Act.RESCHEDULE, Author(person.id, NINE, None))
+        await tx.reservations.hold(again, change, KEEP, room_version=1, leaves_room_id=room_id)
+    assert (await ports.reads.reservation(one.id)).reservation == again
+    assert await place(ports, wanted(3, room_id, person, NINE + hour, 0.5)) is Placing.TAKEN

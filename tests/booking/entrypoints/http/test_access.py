@@ -14,6 +14,10 @@ REFUSED_TO = {
     ("POST", "/api/v1/rooms"): {"USER", "OPERATOR"},
     ("POST", "/api/v1/reservations"): {"OPERATOR"},
     ("POST", "/api/v1/reservations/{reservation_id}/cancel"): {"OPERATOR"},
+    ("PATCH", "/api/v1/reservations/{reservation_id}"): {"OPERATOR"},
+    ("DELETE", "/api/v1/reservations/{reservation_id}"): {"OPERATOR"},
+    ("POST", "/api/v1/reservations/{reservation_id}/restore"): {"USER", "OPERATOR"},
+    ("GET", "/api/v1/reservations/{reservation_id}/history"): {"USER", "OPERATOR"},
     ("GET", "/api/v1/audit/entries"): {"USER"},
     ("GET", "/api/v1/backups"): {"USER"},
 }
@@ -27,6 +31,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "title": "x",
     },
     "/api/v1/reservations/{reservation_id}/cancel": {"reason": "other"},
+    "/api/v1/reservations/{reservation_id}/restore": {"comment": "x"},
+    "/api/v1/reservations/{reservation_id}": {"title": "x"},
 }
 
 
@@ -40,7 +46,9 @@ async def routes(house: Any) -> list[tuple[str, str]]:
 async def call(house: Any, method: str, path: str, headers: dict[str, str]) -> Any:
     address = path.replace("{reservation_id}", str(uuid4()))
     params = {"date": "2033-01-01"} if (method, path) == ("GET", "/api/v1/reservations") else None
-    body = BODIES.get(path) if method == "POST" else None
+    body = BODIES.get(path) if method in {"POST", "PATCH"} else None
+    if method == "PATCH":
+        headers = {**headers, "If-Match": "*"}
     return await house.client.request(method, address, params=params, json=body, headers=headers)
 
 

@@ -19,6 +19,7 @@ BookingError
 │   ├── TooManyClosuresError
 │   ├── PersonAlreadyExistsError
 │   ├── ReservationAlreadyCancelledError
+│   ├── ReservationNotCancelledError
 │   ├── ReservationEndedError
 │   └── RequestInProgressError      a twin with the same Idempotency-Key is still running
 ├── StaleVersionError               the change was built on another version (412)
@@ -166,6 +167,10 @@ class ReservationAlreadyCancelledError(ConflictError):
     def __init__(self, cancelled_at: datetime) -> None:
         super().__init__(cancelled_at.isoformat())
         self.cancelled_at = cancelled_at
+
+
+class ReservationNotCancelledError(ConflictError):
+    """The reservation holds its room: there is nothing to restore."""
 
 
 class ReservationEndedError(ConflictError):

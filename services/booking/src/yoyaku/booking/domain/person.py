@@ -34,6 +34,11 @@ class Action(StrEnum):
     READ_ANY_TITLE = "reservation.read-any-title"
     CANCEL_OWN_RESERVATION = "reservation.cancel-own"
     CANCEL_ANY_RESERVATION = "reservation.cancel-any"
+    RESCHEDULE_OWN_RESERVATION = "reservation.reschedule-own"
+    RESCHEDULE_ANY_RESERVATION = "reservation.reschedule-any"
+    RESTORE_RESERVATION = "reservation.restore"
+    READ_RESERVATION_HISTORY = "reservation.read-history"
+    LIST_ANOTHERS_RESERVATIONS = "reservation.list-anothers"
     CREATE_PERSON = "person.create"
     READ_AUDIT = "audit.read"
     READ_BACKUPS = "backup.read"
@@ -52,6 +57,11 @@ PERMISSIONS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.READ_ANY_TITLE: _ADMINS,
     Action.CANCEL_OWN_RESERVATION: _BOOKERS,
     Action.CANCEL_ANY_RESERVATION: _ADMINS,
+    Action.RESCHEDULE_OWN_RESERVATION: _BOOKERS,
+    Action.RESCHEDULE_ANY_RESERVATION: _ADMINS,
+    Action.RESTORE_RESERVATION: _ADMINS,
+    Action.READ_RESERVATION_HISTORY: _ADMINS,
+    Action.LIST_ANOTHERS_RESERVATIONS: _WATCHERS,
     Action.CREATE_PERSON: _ADMINS,
     Action.READ_AUDIT: _WATCHERS,
     Action.READ_BACKUPS: _WATCHERS,

@@ -1,6 +1,7 @@
 """A reservation and its life: one table of transitions, the same one the docs draw.
 
-Invariant: a status changes only along `TRANSITIONS`; only statuses in `HOLDS_THE_ROOM` keep others out.
+Invariant: a status changes only along `TRANSITIONS`; only statuses in `HOLDS_THE_ROOM` keep others out. Each change
+raises `version` by one.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,11 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from yoyaku.booking.domain.errors import ReservationAlreadyCancelledError, ReservationEndedError
+from yoyaku.booking.domain.errors import (
+    ReservationAlreadyCancelledError,
+    ReservationEndedError,
+    ReservationNotCancelledError,
+)
 from yoyaku.booking.domain.interval import Interval
 
 TITLE_LENGTH: Final = 200
@@ -30,10 +35,17 @@ class Act(StrEnum):
     """What can be done to a reservation."""
 
     CANCEL = "cancel"
+    """Give the room back."""
+    RESCHEDULE = "reschedule"
+    """Move it to another time or room, or give it another title."""
+    RESTORE = "restore"
+    """Take the room again after a cancellation."""
 
 
 TRANSITIONS: Final[Mapping[tuple[ReservationStatus, Act], ReservationStatus]] = {
     (ReservationStatus.CONFIRMED, Act.CANCEL): ReservationStatus.CANCELLED,
+    (ReservationStatus.CONFIRMED, Act.RESCHEDULE): ReservationStatus.CONFIRMED,
+    (ReservationStatus.CANCELLED, Act.RESTORE): ReservationStatus.CONFIRMED,
 }
 HOLDS_THE_ROOM: Final = frozenset({ReservationStatus.CONFIRMED})
 
@@ -79,10 +91,39 @@ class Reservation:
 
         Raises ReservationAlreadyCancelledError when it was before, ReservationEndedError when it is over by then.
         """
-        after = TRANSITIONS.get((self.status, Act.CANCEL))
-        if after is None:
-            known = self.cancellation
-            raise ReservationAlreadyCancelledError(known.at if known else cancellation.at)
-        if self.interval.ends_at <= cancellation.at:
-            raise ReservationEndedError(self.interval.ends_at)
+        after = self.status_after(Act.CANCEL, cancellation.at)
         return replace(self, status=after, version=self.version + 1, cancellation=cancellation)
+
+    def rescheduled(self, *, room_id: int, interval: Interval, title: str, at: datetime) -> "Reservation":
+        """Return the reservation as moved or renamed; whether the room may be booked then is judged elsewhere.
+
+        Raises ReservationAlreadyCancelledError, and ReservationEndedError when it is over by then.
+        """
+        after = self.status_after(Act.RESCHEDULE, at)
+        return replace(self, room_id=room_id, interval=interval, title=title, status=after, version=self.version + 1)
+
+    def restored(self, at: datetime) -> "Reservation":
+        """Return the reservation as confirmed again; whether the room is still free is judged elsewhere.
+
+        Raises ReservationNotCancelledError, and ReservationEndedError when its time is over by then.
+        """
+        after = self.status_after(Act.RESTORE, at)
+        return replace(self, status=after, version=self.version + 1, cancellation=None)
+
+    def has_begun(self, at: datetime) -> bool:
+        """Say whether its time has come by then."""
+        return self.interval.starts_at <= at
+
+    def status_after(self, act: Act, at: datetime) -> ReservationStatus:
+        """Return where the act would bring it at that time.
+
+        Raises ReservationAlreadyCancelledError, ReservationNotCancelledError, ReservationEndedError.
+        """
+        after = TRANSITIONS.get((self.status, act))
+        if after is None:
+            if self.cancellation is None:
+                raise ReservationNotCancelledError
+            raise ReservationAlreadyCancelledError(self.cancellation.at)
+        if self.interval.ends_at <= at:
+            raise ReservationEndedError(self.interval.ends_at)
+        return after

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from yoyaku.booking.domain.errors import ReservationNotFoundError, RuleBrokenError, Violation
+from yoyaku.booking.domain.expected_version import ANY_VERSION, ExpectedVersion
+from yoyaku.booking.domain.history import Author, Why, recorded
 from yoyaku.booking.domain.person import Action
-from yoyaku.booking.domain.reservation import Cancellation, CancelReason
+from yoyaku.booking.domain.reservation import Act, Cancellation, CancelReason
+from yoyaku.booking.domain.visible_text import visible_text
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
 from yoyaku.booking.usecases.ports.chance import Clock
@@ -28,12 +31,18 @@ class CancelReservation:
     now: Clock
 
     async def __call__(
-        self, caller: Caller, reservation_id: UUID, *, reason: CancelReason, comment: str | None
+        self,
+        caller: Caller,
+        reservation_id: UUID,
+        *,
+        reason: CancelReason,
+        comment: str | None,
+        expected: ExpectedVersion = ANY_VERSION,
     ) -> ReservationEntry:
         """Return the reservation as cancelled.
 
-        Raises ReservationNotFoundError, NotPermittedError, ReservationAlreadyCancelledError, ReservationEndedError,
-        and RuleBrokenError when an ADMIN cancels another's without a text.
+        Raises ReservationNotFoundError, NotPermittedError, StaleVersionError, ReservationAlreadyCancelledError,
+        ReservationEndedError, and RuleBrokenError when an ADMIN cancels another's without a text.
         """
         entry = await self.reads.reservation(reservation_id)
         if entry is None:
@@ -41,15 +50,19 @@ class CancelReservation:
             raise ReservationNotFoundError(str(reservation_id))
         own = entry.reservation.person_id == caller.person_id
         await self.check_permission(caller, Action.CANCEL_OWN_RESERVATION if own else Action.CANCEL_ANY_RESERVATION)
-        text = (comment or "").strip() or None
+        text = visible_text(comment or "") or None
         if not own and text is None:
             raise RuleBrokenError([Violation("comment", "required-for-others")])
         async with self.transactions.begin() as tx:
             current = await tx.reservations.find_for_change(reservation_id)
             if current is None:
                 raise ReservationNotFoundError(str(reservation_id))
-            cancelled = current.cancelled(Cancellation(self.now(), caller.person_id, reason, text))
-            await tx.reservations.change(cancelled)
+            expected.check(current.version)
+            now = self.now()
+            cancelled = current.cancelled(Cancellation(now, caller.person_id, reason, text))
+            author = Author(caller.person_id, now, caller.client_address)
+            change = recorded(current, cancelled, Act.CANCEL, author, Why(reason.value, text))
+            await tx.reservations.change(cancelled, change)
             tx.emit(
                 ReservationCancelled(
                     reservation_id=str(cancelled.id),

@@ -111,7 +111,7 @@ class PlaceReservation:
                 return kept
             reservation = self._judged(caller, wish, room)
             occupied = room.occupied_by(reservation.interval)
-            _check(await tx.reservations.place(reservation, occupied, room.version))
+            _check(await tx.reservations.place(reservation, occupied, room.version, placed_from=caller.client_address))
             fact = _fact(reservation, caller)
             tx.emit(fact.event, subject=fact.subject, actor=fact.actor, client_address=fact.client_address)
             answer = once.render(ReservationEntry(reservation, room.time_zone))

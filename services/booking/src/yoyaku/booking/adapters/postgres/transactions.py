@@ -2,20 +2,20 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, cast
 from uuid import UUID
 
 from yoyaku.booking.adapters.postgres.answers import PostgresAnswers
 from yoyaku.booking.adapters.postgres.calendars import read_calendars
 from yoyaku.booking.adapters.postgres.closures import PostgresClosures, read_closures
+from yoyaku.booking.adapters.postgres.history import read_record
+from yoyaku.booking.adapters.postgres.listings import read_listing, read_reservation
 from yoyaku.booking.adapters.postgres.people import PostgresPeople, read_credentials
 from yoyaku.booking.adapters.postgres.reservations import (
     PLACE_WITH_EVENT,
     PostgresReservations,
     placing_values,
-    read_day,
-    read_reservation,
     to_placing,
 )
 from yoyaku.booking.adapters.postgres.rooms import PostgresRooms, read_room, read_rooms, read_sites
@@ -26,7 +26,7 @@ from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
 from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.booking.usecases.ports.reads import Reads
-from yoyaku.booking.usecases.ports.reservations import Placing, Position, ReservationEntry
+from yoyaku.booking.usecases.ports.reservations import Listing, Placing, Position, Record, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import RoomFilter, Site
 from yoyaku.booking.usecases.ports.transactions import Fact
 from yoyaku.contracts.envelope import Event
@@ -94,7 +94,7 @@ class PostgresTransactions:
         row = await self._outbox.change(
             self._pool,
             PLACE_WITH_EVENT,
-            *placing_values(reservation, occupied, room_version),
+            *placing_values(reservation, occupied, room_version, fact.client_address),
             event=fact.event,
             subject=fact.subject,
             actor=fact.actor,
@@ -154,12 +154,15 @@ class PostgresReads:
         async with self._connection() as connection:
             return await read_reservation(connection, reservation_id)
 
-    async def reservations(
-        self, day: date, *, room_id: int | None, after: Position | None, limit: int
-    ) -> Sequence[ReservationEntry]:
-        """List the reservations that hold any of the day, by the clock of each room, by start and id."""
+    async def reservations(self, wanted: Listing, *, after: Position | None, limit: int) -> Sequence[ReservationEntry]:
+        """List reservations by start and id, starting after a position."""
         async with self._connection() as connection:
-            return await read_day(connection, day, room_id=room_id, after=after, limit=limit)
+            return await read_listing(connection, wanted, after=after, limit=limit)
+
+    async def record(self, reservation_id: UUID, *, after: int, limit: int) -> Record:
+        """Read up to `limit` changes of a reservation whose versions are above `after`, by version."""
+        async with self._connection() as connection:
+            return await read_record(connection, reservation_id, after=after, limit=limit)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

@@ -19,7 +19,17 @@ from starlette.types import ASGIApp
 
 from yoyaku.booking.domain.blocklist import Blocklist
 from yoyaku.booking.domain.errors import BookingError
-from yoyaku.booking.entrypoints.http import audit, auth, backups, docs, health, reservations, rooms, users
+from yoyaku.booking.entrypoints.http import (
+    audit,
+    auth,
+    backups,
+    docs,
+    health,
+    reservation_lists,
+    reservations,
+    rooms,
+    users,
+)
 from yoyaku.booking.entrypoints.http.bodies import violations_of
 from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies
 from yoyaku.booking.entrypoints.http.draining import Draining
@@ -37,7 +47,7 @@ _DESCRIPTION: Final = """Books meeting rooms. Errors are `application/problem+js
 English or Japanese by `Accept-Language`; every answer carries `X-Trace-Id`."""
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 """The edge traces: FastAPI's own spans would start a second trace inside it, and cost more (decision 0041)."""
-_ROUTERS: Final = (auth, users, rooms, reservations, audit, backups, health, docs)
+_ROUTERS: Final = (auth, users, rooms, reservation_lists, reservations, audit, backups, health, docs)
 
 
 def make_app(

@@ -32,6 +32,8 @@ _PROBLEMS: Final[Mapping[int, str]] = {
 _ANYWHERE: Final = (403, 414, 431, 500)
 _WITH_BODY: Final = (400, 408, 413, 415, 422)
 
+NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "What `If-None-Match` names is still so."}}
+
 bodies: dict[str, type[BaseModel]] = {}
 """Every model that is a request body, by name: the document needs their schemas among its components."""
 

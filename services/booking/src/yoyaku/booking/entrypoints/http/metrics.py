@@ -11,14 +11,19 @@ from yoyaku.booking.domain.errors import (
     RoomAlreadyReservedError,
     SignInFailedError,
 )
+from yoyaku.booking.domain.reservation import CancelReason
 from yoyaku.observability.metrics import meter
 
 RESERVATIONS: Final = "yoyaku.reservations"
+CANCELLATIONS: Final = "yoyaku.reservation.cancellations"
 AUTH_ATTEMPTS: Final = "yoyaku.auth.attempts"
 
 CONFIRMED: Final = "confirmed"
 REPLAYED: Final = "replayed"
+RESCHEDULED: Final = "rescheduled"
+UNCHANGED: Final = "unchanged"
 CANCELLED: Final = "cancelled"
+RESTORED: Final = "restored"
 CONFLICT: Final = "conflict"
 REFUSED: Final = "refused"
 FAILED: Final = "failed"
@@ -27,13 +32,20 @@ BUSY: Final = "busy"
 
 _METER: Final = meter("yoyaku.booking")
 _reservations = _METER.create_counter(
-    RESERVATIONS, unit="{reservation}", description="Requests to place or cancel a reservation, by outcome"
+    RESERVATIONS,
+    unit="{reservation}",
+    description="Requests to place, move, cancel or restore a reservation, by outcome",
+)
+_cancellations = _METER.create_counter(
+    CANCELLATIONS, unit="{reservation}", description="Reservations given up, by the reason that was said"
 )
 _attempts = _METER.create_counter(AUTH_ATTEMPTS, unit="{attempt}", description="Sign-ins, by outcome")
 
 _RESERVATION_OUTCOMES: Final = {
-    outcome: {"outcome": outcome} for outcome in (CONFIRMED, REPLAYED, CANCELLED, CONFLICT, REFUSED, FAILED)
+    outcome: {"outcome": outcome}
+    for outcome in (CONFIRMED, REPLAYED, RESCHEDULED, UNCHANGED, CANCELLED, RESTORED, CONFLICT, REFUSED, FAILED)
 }
+_REASONS: Final = {reason: {"reason": reason.value} for reason in CancelReason}
 _AUTH_OUTCOMES: Final = {outcome: {"outcome": outcome} for outcome in (SUCCEEDED, REFUSED, BUSY, FAILED)}
 
 
@@ -41,6 +53,8 @@ def create_series() -> None:
     """Make every series, so that the first event of a kind is a step from zero and not a series without a past."""
     for attributes in _RESERVATION_OUTCOMES.values():
         _reservations.add(0, attributes)
+    for attributes in _REASONS.values():
+        _cancellations.add(0, attributes)
     for attributes in _AUTH_OUTCOMES.values():
         _attempts.add(0, attributes)
 
@@ -50,9 +64,14 @@ def count_reservation(outcome: str) -> None:
     _reservations.add(1, _RESERVATION_OUTCOMES[outcome])
 
 
+def count_cancellations(reason: CancelReason, number: int = 1) -> None:
+    """Count reservations that were given up for one reason."""
+    _cancellations.add(number, _REASONS[reason])
+
+
 @contextmanager
 def refusals_counted() -> Iterator[None]:
-    """Count a reservation that was not made or cancelled by what stood against it."""
+    """Count a request about a reservation that came to nothing, by what stood against it."""
     try:
         yield
     except (RoomAlreadyReservedError, RequestInProgressError):

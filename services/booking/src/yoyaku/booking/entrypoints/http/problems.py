@@ -110,6 +110,7 @@ TABLE: Final[Mapping[type[BookingError], Entry]] = {
     errors.TooManyClosuresError: Entry(409, "too-many-closures", facts=("max_closures",)),
     errors.PersonAlreadyExistsError: Entry(409, "person-already-exists"),
     errors.ReservationAlreadyCancelledError: Entry(409, "reservation-already-cancelled", facts=("cancelled_at",)),
+    errors.ReservationNotCancelledError: Entry(409, "reservation-not-cancelled"),
     errors.ReservationEndedError: Entry(409, "reservation-ended", facts=("ended_at",)),
     errors.RequestInProgressError: Entry(409, "request-in-progress", _RETRY),
     errors.StaleVersionError: Entry(412, "precondition-failed", facts=("current_version",)),

@@ -1,12 +1,15 @@
 """Answers: JSON straight to bytes, and the links between pages."""
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
+
+from yoyaku.booking.entrypoints.http.preconditions import is_known
 
 JSON: Final = "application/json"
 
@@ -22,3 +25,27 @@ def link_to_next(request: Request, **changed: str | None) -> dict[str, str]:
         return {}
     query = {**request.query_params, **changed}
     return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
+
+
+def page_links(request: Request, *, cursor: str | None) -> dict[str, str]:
+    """Return the `Link` header to the first page and to the next one, when there is one (RFC 8288)."""
+    first = {name: value for name, value in request.query_params.items() if name != "cursor"}
+    links = [_link(request, first, "first")]
+    if cursor is not None:
+        links.append(_link(request, {**first, "cursor": cursor}, "next"))
+    return {"Link": ", ".join(links)}
+
+
+def _link(request: Request, query: Mapping[str, str], relation: str) -> str:
+    address = f"{request.url.path}?{urlencode(query)}" if query else request.url.path
+    return f'<{address}>; rel="{relation}"'
+
+
+def tagged_reply(request: Request, body: Any, headers: Mapping[str, str]) -> Response:
+    """Return a JSON answer under a weak entity tag of its bytes, or 304 when the caller has it (RFC 9110, 8.8)."""
+    content = to_json(body)
+    tag = f'"{blake2b(content, digest_size=16).hexdigest()}"'
+    marked = {**headers, "ETag": f"W/{tag}"}
+    if is_known(request, tag):
+        return Response(None, 304, marked)
+    return Response(content, 200, marked, media_type=JSON)

@@ -1,11 +1,7 @@
-"""Reservations: place, read, list by date, cancel."""
+"""Reservations: place, read, move, cancel, restore, and what happened to them."""
 
-import base64
-import binascii
 import hashlib
 import re
-from dataclasses import replace
-from datetime import UTC, date, datetime
 from functools import partial
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -17,29 +13,48 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from yoyaku.booking.domain.errors import RuleBrokenError, Violation
+from yoyaku.booking.domain.rescheduling import Wanted
+from yoyaku.booking.domain.reservation import CancelReason
 from yoyaku.booking.entrypoints.http.bodies import read_body
-from yoyaku.booking.entrypoints.http.contract import problems, secured, takes
+from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems, secured, takes
 from yoyaku.booking.entrypoints.http.metrics import (
     CANCELLED,
     CONFIRMED,
     REPLAYED,
+    RESCHEDULED,
+    RESTORED,
+    UNCHANGED,
+    count_cancellations,
     count_reservation,
     refusals_counted,
+)
+from yoyaku.booking.entrypoints.http.preconditions import (
+    IF_MATCH_PARAMETER,
+    IF_NONE_MATCH_PARAMETER,
+    OPTIONAL_IF_MATCH_PARAMETER,
+    etag_of,
+    is_known,
+    optional_version,
+    required_version,
 )
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import JSON, link_to_next, reply
 from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX
 from yoyaku.booking.entrypoints.http.schemas.reservations import (
     CancelReservationInput,
+    Comment,
     PlaceReservationInput,
-    ReservationList,
+    RescheduleReservationInput,
+    ReservationHistory,
     ReservationOutput,
+    RestoreReservationInput,
+    show_history_item,
     show_reservation,
 )
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.place_reservation import Once, Wish
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
-from yoyaku.booking.usecases.ports.reservations import Position, ReservationEntry
+from yoyaku.booking.usecases.ports.reservations import ReservationEntry
 
 router = APIRouter(prefix="/api/v1/reservations", tags=["Reservations"])
 
@@ -47,7 +62,6 @@ KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotent-Replayed"
 KEY_LENGTH: Final = 255
 _KEY: Final = re.compile(rf"[!-~]{{1,{KEY_LENGTH}}}")
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ID: Final = re.compile(r'"id":"([0-9a-f-]{36})"')
 _KEY_PARAMETER: Final[dict[str, Any]] = {
     "name": KEY_HEADER,
@@ -101,83 +115,15 @@ def _kept(answer: StoredAnswer) -> Response:
     found = _ID.search(answer.body.decode())
     if found is not None:
         headers["Location"] = f"{router.prefix}/{found[1]}"
-        headers["ETag"] = '"1"'
+        headers["ETag"] = etag_of(1)
     return Response(answer.body, answer.status, headers, media_type=JSON)
 
 
 def _shown(entry: ReservationEntry, caller: Caller, status: int = 200) -> Response:
-    headers = {"ETag": f'"{entry.reservation.version}"'}
+    headers = {"ETag": etag_of(entry.reservation.version)}
     if status == 201:
         headers["Location"] = f"{router.prefix}/{entry.reservation.id}"
     return reply(show_reservation(entry, caller), status, headers)
-
-
-class ReservationQuery(BaseModel):
-    """Which reservations, and which page of them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    date: Annotated[
-        str,
-        Field(
-            description="The day by each room's own clock.",
-            examples=["2026-04-01"],
-            json_schema_extra={"format": "date"},
-        ),
-    ]
-    room_id: Annotated[int | None, Field(ge=1, le=INT32_MAX)] = None
-    cursor: Annotated[str | None, Field(max_length=200, description="From the `Link` of the page before.")] = None
-    limit: Annotated[int, Field(ge=1, le=200)] = 50
-
-
-@router.get(
-    "",
-    operation_id="listReservations",
-    summary="List the reservations of a day",
-    response_model=ReservationList,
-    responses=problems(401, 422, 503),
-    openapi_extra=secured(),
-)
-async def list_reservations(
-    request: Request, caller: Annotated[Caller, Depends(caller_of)], query: Annotated[ReservationQuery, Query()]
-) -> Response:
-    """By start; another user's title is null for a USER."""
-    entries, following = await gateway_of(request).reservations.list_reservations(
-        caller, _day(query.date), room_id=query.room_id, after=_position(query.cursor), limit=query.limit
-    )
-    link = link_to_next(request, cursor=None if following is None else _cursor(following))
-    return reply({"items": [show_reservation(entry, caller) for entry in entries]}, headers=link)
-
-
-def _day(text: str) -> date:
-    try:
-        # date.fromisoformat also takes the weeks and ordinal days of ISO 8601.
-        if _DATE.fullmatch(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise RuleBrokenError([Violation("date", "bad-date")])
-
-
-def _cursor(position: Position) -> str:
-    return base64.urlsafe_b64encode(f"{position.starts_at.isoformat()} {position.id}".encode()).decode().rstrip("=")
-
-
-def _position(cursor: str | None) -> Position | None:
-    if cursor is None:
-        return None
-    try:
-        starts_at, _, reservation_id = (
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            .decode("ascii")
-            .partition(" ")
-        )
-        position = Position(datetime.fromisoformat(starts_at), UUID(reservation_id))
-        if position.starts_at.utcoffset() is not None:
-            return replace(position, starts_at=position.starts_at.astimezone(UTC))
-    except (ValueError, OverflowError, binascii.Error):
-        pass
-    raise RuleBrokenError([Violation("cursor", "bad-cursor")])
 
 
 @router.get(
@@ -185,14 +131,41 @@ def _position(cursor: str | None) -> Position | None:
     operation_id="getReservation",
     summary="Read a reservation",
     response_model=ReservationOutput,
-    responses=problems(401, 404, 422, 503),
-    openapi_extra=secured(),
+    responses=problems(401, 404, 422, 503) | NOT_MODIFIED,
+    openapi_extra={**secured(), "parameters": [IF_NONE_MATCH_PARAMETER]},
 )
 async def get_reservation(
     request: Request, caller: Annotated[Caller, Depends(caller_of)], reservation_id: UUID
 ) -> Response:
     """In any status; another user's title is null for a USER."""
-    return _shown(await gateway_of(request).reservations.get_reservation(caller, reservation_id), caller)
+    entry = await gateway_of(request).reservations.get_reservation(caller, reservation_id)
+    tag = etag_of(entry.reservation.version)
+    if is_known(request, tag):
+        return Response(None, 304, {"ETag": tag})
+    return _shown(entry, caller)
+
+
+@router.patch(
+    "/{reservation_id}",
+    operation_id="rescheduleReservation",
+    summary="Move a reservation, or give it another title",
+    response_model=ReservationOutput,
+    responses=problems(401, 404, 409, 412, 428, 503, body=True),
+    openapi_extra=takes(RescheduleReservationInput, parameters=[IF_MATCH_PARAMETER]),
+)
+async def reschedule_reservation(
+    request: Request, caller: Annotated[Caller, Depends(caller_of)], reservation_id: UUID
+) -> Response:
+    """The own one, or as ADMIN anyone's. What has begun keeps its start and room; its end may still move."""
+    expected = required_version(request)
+    given = await read_body(request, RescheduleReservationInput)
+    wanted = Wanted(given.room_id, given.starts_at, given.ends_at, given.title)
+    with refusals_counted():
+        entry, changed = await gateway_of(request).reservations.reschedule_reservation(
+            caller, reservation_id, wanted, expected
+        )
+    count_reservation(RESCHEDULED if changed else UNCHANGED)
+    return _shown(entry, caller)
 
 
 @router.post(
@@ -200,17 +173,104 @@ async def get_reservation(
     operation_id="cancelReservation",
     summary="Give a reservation up",
     response_model=ReservationOutput,
-    responses=problems(401, 404, 409, 503, body=True),
-    openapi_extra=takes(CancelReservationInput),
+    responses=problems(401, 404, 409, 412, 503, body=True),
+    openapi_extra=takes(CancelReservationInput, parameters=[OPTIONAL_IF_MATCH_PARAMETER]),
 )
 async def cancel_reservation(
     request: Request, caller: Annotated[Caller, Depends(caller_of)], reservation_id: UUID
 ) -> Response:
     """The own one, or as ADMIN anyone's, then with a comment."""
     given = await read_body(request, CancelReservationInput)
+    return _shown(await _cancelled(request, caller, reservation_id, given.reason, given.comment), caller)
+
+
+class CancelQuery(BaseModel):
+    """Why a reservation is given up, in the short form."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: CancelReason = CancelReason.CALLED_OFF
+    comment: Annotated[Comment | None, Field(description="Required when an ADMIN cancels somebody else's.")] = None
+
+
+@router.delete(
+    "/{reservation_id}",
+    operation_id="deleteReservation",
+    summary="Give a reservation up, in short",
+    status_code=204,
+    response_class=Response,
+    responses=problems(401, 404, 409, 412, 422, 503),
+    openapi_extra={**secured(), "parameters": [OPTIONAL_IF_MATCH_PARAMETER]},
+)
+async def delete_reservation(
+    request: Request,
+    caller: Annotated[Caller, Depends(caller_of)],
+    reservation_id: UUID,
+    query: Annotated[CancelQuery, Query()],
+) -> Response:
+    """The same as cancel; the reservation stays to be read, as cancelled."""
+    await _cancelled(request, caller, reservation_id, query.reason, query.comment)
+    return Response(None, 204)
+
+
+async def _cancelled(
+    request: Request, caller: Caller, reservation_id: UUID, reason: CancelReason, comment: str | None
+) -> ReservationEntry:
+    expected = optional_version(request)
     with refusals_counted():
         entry = await gateway_of(request).reservations.cancel_reservation(
-            caller, reservation_id, reason=given.reason, comment=given.comment
+            caller, reservation_id, reason=reason, comment=comment, expected=expected
         )
     count_reservation(CANCELLED)
+    count_cancellations(reason)
+    return entry
+
+
+@router.post(
+    "/{reservation_id}/restore",
+    operation_id="restoreReservation",
+    summary="Let a cancelled reservation hold its room again",
+    response_model=ReservationOutput,
+    responses=problems(401, 404, 409, 503, body=True),
+    openapi_extra=takes(RestoreReservationInput),
+)
+async def restore_reservation(
+    request: Request, caller: Annotated[Caller, Depends(caller_of)], reservation_id: UUID
+) -> Response:
+    """For an ADMIN, while its time is not over and its room is free."""
+    given = await read_body(request, RestoreReservationInput)
+    with refusals_counted():
+        entry = await gateway_of(request).reservations.restore_reservation(caller, reservation_id, given.comment)
+    count_reservation(RESTORED)
     return _shown(entry, caller)
+
+
+class HistoryQuery(BaseModel):
+    """Which page of a history."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: Annotated[int, Field(ge=0, le=INT32_MAX, description="Versions above this one.")] = 0
+    limit: Annotated[int, Field(ge=1, le=200, description="Versions on a page.")] = 50
+
+
+@router.get(
+    "/{reservation_id}/history",
+    operation_id="showReservationHistory",
+    summary="Read what happened to a reservation",
+    response_model=ReservationHistory,
+    responses=problems(401, 404, 422, 503),
+    openapi_extra=secured(),
+)
+async def show_history(
+    request: Request,
+    caller: Annotated[Caller, Depends(caller_of)],
+    reservation_id: UUID,
+    query: Annotated[HistoryQuery, Query()],
+) -> Response:
+    """For an ADMIN: who, when, what, why and from where, oldest first."""
+    items, following = await gateway_of(request).reservations.show_history(
+        caller, reservation_id, after=query.after, limit=query.limit
+    )
+    link = link_to_next(request, after=None if following is None else str(following))
+    return reply({"items": [show_history_item(item) for item in items]}, headers=link)

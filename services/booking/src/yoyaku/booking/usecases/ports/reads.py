@@ -1,7 +1,7 @@
 """Single reads outside any transaction."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
 from yoyaku.booking.usecases.ports.people import Credentials
-from yoyaku.booking.usecases.ports.reservations import Position, ReservationEntry
+from yoyaku.booking.usecases.ports.reservations import Listing, Position, Record, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import RoomFilter, Site
 
 
@@ -51,7 +51,8 @@ class Reads(Protocol):
     async def reservation(self, reservation_id: UUID) -> ReservationEntry | None:
         """Find a reservation in any status."""
 
-    async def reservations(
-        self, day: date, *, room_id: int | None, after: Position | None, limit: int
-    ) -> Sequence[ReservationEntry]:
-        """List the reservations that hold any of the day, by the clock of each room, by start and id."""
+    async def reservations(self, wanted: Listing, *, after: Position | None, limit: int) -> Sequence[ReservationEntry]:
+        """List reservations by start and id, starting after a position."""
+
+    async def record(self, reservation_id: UUID, *, after: int, limit: int) -> Record:
+        """Read up to `limit` changes of a reservation whose versions are above `after`, by version."""

@@ -1,9 +1,9 @@
 """Reservations."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from yoyaku.booking.domain.person import Action, may
 from yoyaku.booking.domain.reservation import COMMENT_LENGTH, TITLE_LENGTH, CancelReason, ReservationStatus
@@ -20,6 +20,10 @@ from yoyaku.booking.entrypoints.http.schemas.fields import (
 )
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.ports.reservations import ReservationEntry
+from yoyaku.booking.usecases.show_history import HistoryItem
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=TITLE_LENGTH, pattern=NO_CONTROL)]
+Comment = Annotated[str, StringConstraints(max_length=COMMENT_LENGTH, pattern=NO_CONTROL_BUT_LINES)]
 
 
 class PlaceReservationInput(Input):
@@ -28,19 +32,32 @@ class PlaceReservationInput(Input):
     room_id: RoomId
     starts_at: InputTime
     ends_at: InputTime
-    title: Annotated[str, StringConstraints(min_length=1, max_length=TITLE_LENGTH, pattern=NO_CONTROL)] = Field(
-        examples=["Weekly review"]
-    )
+    title: Title = Field(examples=["Weekly review"])
+
+
+class RescheduleReservationInput(Input):
+    """What a reservation shall become; what is left out or null stays as it is."""
+
+    room_id: RoomId | None = None
+    starts_at: InputTime | None = None
+    ends_at: InputTime | None = None
+    title: Title | None = Field(default=None, examples=["Weekly review"])
 
 
 class CancelReservationInput(Input):
     """Why a reservation is given up."""
 
     reason: CancelReason
-    comment: Annotated[
-        str | None, StringConstraints(max_length=COMMENT_LENGTH, pattern=NO_CONTROL_BUT_LINES), Field(default=None)
-    ]
+    comment: Comment | None = Field(default=None, examples=["We meet online instead."])
     """Required when an ADMIN cancels somebody else's."""
+
+
+class RestoreReservationInput(Input):
+    """Why a cancelled reservation comes back."""
+
+    comment: Annotated[
+        str, StringConstraints(min_length=1, max_length=COMMENT_LENGTH, pattern=NO_CONTROL_BUT_LINES)
+    ] = Field(examples=["Cancelled by mistake."])
 
 
 class CancellationOutput(Output):
@@ -76,6 +93,50 @@ class ReservationList(Output):
     """A page of reservations by start; `Link` names the next one."""
 
     items: list[ReservationOutput]
+
+
+class StepOutput(Output):
+    """What a field was and what it became."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+    before: int | str | None = Field(alias="from", examples=["2026-04-01T00:00:00Z"])
+    after: int | str | None = Field(alias="to", examples=["2026-04-01T01:00:00Z"])
+
+
+class HistoryItemOutput(Output):
+    """One version of a reservation and what made it."""
+
+    version: int
+    at: UtcTime
+    by: UUID
+    action: Literal["place", "reschedule", "cancel", "restore"]
+    changes: dict[Literal["room_id", "starts_at", "ends_at", "title", "status"], StepOutput]
+    """Only what differs; times in UTC."""
+    reason: CancelReason | None
+    comment: str | None
+    client_address: str | None
+    """Where the request came from."""
+
+
+class ReservationHistory(Output):
+    """What happened to a reservation, oldest first; `Link` names the next page."""
+
+    items: list[HistoryItemOutput]
+
+
+def show_history_item(item: HistoryItem) -> dict[str, Any]:
+    """Show one version of a reservation, for an ADMIN."""
+    return {
+        "version": item.version,
+        "at": utc_text(item.at),
+        "by": str(item.by),
+        "action": item.action,
+        "changes": {name: {"from": step.before, "to": step.after} for name, step in item.differences.items()},
+        "reason": item.reason,
+        "comment": item.comment,
+        "client_address": item.client_address,
+    }
 
 
 def show_reservation(entry: ReservationEntry, caller: Caller) -> dict[str, Any]:

@@ -18,6 +18,12 @@ PROBLEMS: Final[Mapping[str, Mapping[str, Text]]] = {
         ENGLISH: Text("The reservation was cancelled before", "The reservation was cancelled at {cancelled_at}."),
         JAPANESE: Text("キャンセル済みの予約", "この予約は{cancelled_at}にキャンセル済みです。"),
     },
+    "reservation-not-cancelled": {
+        ENGLISH: Text(
+            "The reservation is not cancelled", "The reservation holds its room; there is nothing to restore."
+        ),
+        JAPANESE: Text("有効な予約", "この予約は有効なため、復元する必要はありません。"),
+    },
     "reservation-ended": {
         ENGLISH: Text("The reservation is over", "The reservation ended at {ended_at}."),
         JAPANESE: Text("終了した予約", "この予約は{ended_at}に終了しています。"),
@@ -48,6 +54,22 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "longer-than-allowed": {
         ENGLISH: "A reservation may last {max_hours} hours at most.",
         JAPANESE: "予約は最長{max_hours}時間です。",
+    },
+    "already-begun": {
+        ENGLISH: "The reservation has begun: its end and title can still be changed.",
+        JAPANESE: "開始済みの予約です。変更できるのは終了時刻とタイトルだけです。",
+    },
+    "already-past": {
+        ENGLISH: "A reservation that has begun must end in the future; cancel it to free the room now.",
+        JAPANESE: "開始済みの予約の終了は現在より後にしてください。すぐに空ける場合はキャンセルしてください。",
+    },
+    "span-too-wide": {
+        ENGLISH: "The list may span {max_days} days at most.",
+        JAPANESE: "一覧の期間は最長{max_days}日です。",
+    },
+    "either-or": {
+        ENGLISH: "Give either date, or from and to.",
+        JAPANESE: "date、または from と to のどちらかを指定してください。",
     },
     "required-for-others": {
         ENGLISH: "Say why when you cancel somebody else's reservation.",

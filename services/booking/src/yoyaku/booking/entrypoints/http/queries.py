@@ -1,0 +1,59 @@
+"""Query parameters that carry time: read as strictly as the bodies are.
+
+Invariant: a time says its offset from UTC, a day is a calendar day; nothing else is guessed.
+"""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Final
+
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+
+from yoyaku.booking.domain.errors import RuleBrokenError, Violation
+
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LOST_PLUS: Final = re.compile(r"(T[0-9:.]+) ([0-9:]+)")
+_MOMENT: Final = TypeAdapter(AwareDatetime)
+
+DayText = Annotated[
+    str | None,
+    Field(
+        description="The day by each room's own clock.", examples=["2026-04-01"], json_schema_extra={"format": "date"}
+    ),
+]
+MomentText = Annotated[
+    str | None,
+    Field(
+        description="A time in RFC 3339 with its offset from UTC.",
+        examples=["2026-04-01T00:00:00Z"],
+        max_length=100,
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+
+
+def day_of(name: str, text: str | None) -> date | None:
+    """Return the day that a parameter names. Raises RuleBrokenError."""
+    if text is None:
+        return None
+    try:
+        # date.fromisoformat also takes the weeks and ordinal days of ISO 8601.
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise RuleBrokenError([Violation(name, "bad-date")])
+
+
+def moment_of(name: str, text: str | None) -> datetime | None:
+    """Return the moment that a parameter names. Raises RuleBrokenError.
+
+    A plus that was sent as it is has become a blank on its way: that is put right.
+    """
+    if text is None:
+        return None
+    try:
+        whole = _LOST_PLUS.sub(r"\1+\2", text)
+        return _MOMENT.validate_strings(whole, strict=True)
+    except ValidationError as error:
+        raise RuleBrokenError([Violation(name, "bad-time")]) from error

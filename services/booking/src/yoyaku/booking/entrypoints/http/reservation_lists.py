@@ -1,0 +1,130 @@
+"""Lists of reservations: everybody's and the own, page by page."""
+
+import base64
+import binascii
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from yoyaku.booking.domain.errors import RuleBrokenError, Violation
+from yoyaku.booking.domain.reservation import ReservationStatus
+from yoyaku.booking.domain.room import NAME_LENGTH
+from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems, secured
+from yoyaku.booking.entrypoints.http.preconditions import IF_NONE_MATCH_PARAMETER
+from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
+from yoyaku.booking.entrypoints.http.queries import DayText, MomentText, day_of, moment_of
+from yoyaku.booking.entrypoints.http.replies import page_links, tagged_reply
+from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX
+from yoyaku.booking.entrypoints.http.schemas.reservations import ReservationList, show_reservation
+from yoyaku.booking.usecases.caller import Caller
+from yoyaku.booking.usecases.list_reservations import Page
+from yoyaku.booking.usecases.ports.reservations import Listing, Position
+
+router = APIRouter(prefix="/api/v1/reservations", tags=["Reservations"])
+
+_CONDITIONAL = {**secured(), "parameters": [IF_NONE_MATCH_PARAMETER]}
+
+
+class PageQuery(BaseModel):
+    """Which page of a list, and of which time and status."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    since: Annotated[MomentText, Field(alias="from", title="From")] = None
+    until: Annotated[MomentText, Field(alias="to", title="To")] = None
+    status: Annotated[ReservationStatus | None, Field(description="Any when left out.")] = None
+    cursor: Annotated[str | None, Field(max_length=200, description="From the `Link` of the page before.")] = None
+    limit: Annotated[int, Field(ge=1, le=200, description="Reservations on a page.")] = 50
+
+
+class ReservationQuery(PageQuery):
+    """Which reservations, and which page of them: everything given must hold."""
+
+    date: DayText = None
+    room_id: Annotated[int | None, Field(ge=1, le=INT32_MAX)] = None
+    site: Annotated[str | None, Field(min_length=1, max_length=NAME_LENGTH)] = None
+    person_id: Annotated[UUID | None, Field(description="Another person's: for an ADMIN or OPERATOR.")] = None
+
+
+@router.get(
+    "",
+    operation_id="listReservations",
+    summary="List reservations",
+    response_model=ReservationList,
+    responses=problems(401, 422, 503) | NOT_MODIFIED,
+    openapi_extra=_CONDITIONAL,
+)
+async def list_reservations(
+    request: Request, caller: Annotated[Caller, Depends(caller_of)], query: Annotated[ReservationQuery, Query()]
+) -> Response:
+    """What holds any of a `date`, or of the time `from` to `to`, by start; needed unless a room or person is named.
+
+    Another user's title is null for a USER.
+    """
+    if query.date is not None and (query.since is not None or query.until is not None):
+        raise RuleBrokenError([Violation("date", "either-or")])
+    wanted = Listing(
+        day=day_of("date", query.date),
+        since=moment_of("from", query.since),
+        until=moment_of("to", query.until),
+        room_id=query.room_id,
+        site=query.site,
+        person_id=query.person_id,
+        status=query.status,
+    )
+    page = await gateway_of(request).reservations.list_reservations(
+        caller, wanted, after=_position(query.cursor), limit=query.limit
+    )
+    return _shown(request, page, caller)
+
+
+@router.get(
+    "/my",
+    operation_id="listMyReservations",
+    summary="List the own reservations",
+    response_model=ReservationList,
+    responses=problems(401, 422, 503) | NOT_MODIFIED,
+    openapi_extra=_CONDITIONAL,
+)
+async def list_my_reservations(
+    request: Request, caller: Annotated[Caller, Depends(caller_of)], query: Annotated[PageQuery, Query()]
+) -> Response:
+    """All of them, or those that hold any of the time `from` to `to`; the earliest start first."""
+    wanted = Listing(since=moment_of("from", query.since), until=moment_of("to", query.until), status=query.status)
+    page = await gateway_of(request).reservations.list_my_reservations(
+        caller, wanted, after=_position(query.cursor), limit=query.limit
+    )
+    return _shown(request, page, caller)
+
+
+def _shown(request: Request, page: Page, caller: Caller) -> Response:
+    entries, following = page
+    links = page_links(request, cursor=None if following is None else _cursor(following))
+    return tagged_reply(request, {"items": [show_reservation(entry, caller) for entry in entries]}, links)
+
+
+def _cursor(position: Position) -> str:
+    return base64.urlsafe_b64encode(f"{position.starts_at.isoformat()} {position.id}".encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None) -> Position | None:
+    if cursor is None:
+        return None
+    try:
+        starts_at, _, reservation_id = (
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            .decode("ascii")
+            .partition(" ")
+        )
+        position = Position(datetime.fromisoformat(starts_at), UUID(reservation_id))
+        if position.starts_at.utcoffset() is not None:
+            return replace(position, starts_at=position.starts_at.astimezone(UTC))
+    except (ValueError, OverflowError, binascii.Error):
+        pass
+    raise RuleBrokenError([Violation("cursor", "bad-cursor")])
