@@ -7,7 +7,9 @@ async with Client("https://rooms.example.com") as yoyaku:
 """
 
 import ipaddress
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final, Self
 
@@ -37,6 +39,7 @@ class Client:
         language: str = "en",
         patience: Patience | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Prepare a client; nothing is sent yet.
 
@@ -58,7 +61,7 @@ class Client:
             session if session is not None and not isinstance(session, Session) else MemorySessions(session)
         )
         self._gateway = Gateway(self._http, patience)
-        self._keeper = SessionKeeper(sessions, self._gateway.exchange, sleep=patience.sleep)
+        self._keeper = SessionKeeper(sessions, self._gateway.exchange, clock=clock, sleep=patience.sleep)
         self._gateway.signed_by(self._keeper)
         self._exits = AsyncExitStack()
         self.auth = Auth(self._gateway, self._keeper)
@@ -87,7 +90,7 @@ def checked_url(text: str) -> httpx.URL:
         url = httpx.URL(text)
     except httpx.InvalidURL as error:
         raise ValueError(f"'{text}' is no address: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or any(char.isspace() for char in text):
         raise ValueError(f"'{text}' is no address of a gateway: it has to begin with http:// or https://")
     if url.userinfo:
         raise ValueError("an address must not hold a password: sign in with `yoyaku login`")

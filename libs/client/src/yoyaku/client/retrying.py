@@ -48,7 +48,12 @@ async def persistently(attempt: Callable[[], Awaitable[Answer]], patience: Patie
         sleep=patience.sleep,
         reraise=True,
     )
-    return await retrying(attempt)
+
+    async def once() -> Answer:
+        # Tenacity awaits only what it can see to be a coroutine function.
+        return await attempt()
+
+    return await retrying(once)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import platformdirs
 from filelock import AsyncFileLock, Timeout
-from pydantic import SecretStr
+from pydantic import TypeAdapter, ValidationError
 
 from yoyaku.client.errors import SessionStoreError
 from yoyaku.client.sessions import Session
@@ -27,6 +27,7 @@ OWNER_ONLY_FOLDER: Final = 0o700
 LOCK_SECONDS: Final = 30.0
 """Longer than a refresh may take."""
 _VERSION: Final = 1
+_KEPT: Final = TypeAdapter(Session)
 
 
 def default_folder() -> Path:
@@ -51,8 +52,8 @@ class FileSessions:
         except OSError as error:
             raise self._failed("read", error) from None
         try:
-            return _session_of(json.loads(text))
-        except (ValueError, KeyError, TypeError):
+            return _KEPT.validate_json(text)
+        except ValidationError:
             return None
 
     def save(self, session: Session) -> None:
@@ -118,21 +119,5 @@ def _plain(session: Session) -> dict[str, Any]:
     }
 
 
-def _session_of(kept: dict[str, Any]) -> Session:
-    refresh = kept.get("refresh_token")
-    return Session(
-        user_id=str(kept["user_id"]),
-        access_token=SecretStr(kept["access_token"]),
-        expires_at=datetime.fromisoformat(kept["expires_at"]),
-        refresh_token=None if refresh is None else SecretStr(refresh),
-        refresh_expires_at=_moment(kept.get("refresh_expires_at")),
-        refresh_sent_at=_moment(kept.get("refresh_sent_at")),
-    )
-
-
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)

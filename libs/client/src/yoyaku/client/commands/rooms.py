@@ -31,10 +31,8 @@ def rooms(
 
     async def work(client: Client) -> None:
         begin, end = _window(free_from, free_to)
-        pages = client.rooms.list(
-            site=site, capacity=capacity, features=feature or (), free_from=begin, free_to=end, active=True
-        )
-        found = await pages.all()
+        pages = client.rooms.list(site=site, capacity=capacity, features=feature or (), free_from=begin, free_to=end)
+        found = [room async for room in pages if room.active]
         if as_json:
             screen.document(found)
         elif not found:

@@ -85,9 +85,10 @@ def _refused(screen: Screen, error: ProblemError, offer_words: Sequence[str]) ->
 
 
 def _sentence(error: ProblemError) -> str:
-    if error.detail and error.detail != error.title:
-        return f"{error.title} {error.detail}"
-    return error.title
+    title = error.title.rstrip(".")
+    if error.errors or not error.detail or error.detail == error.title:
+        return title
+    return f"{title}: {error.detail}"
 
 
 def _document(error: ProblemError) -> dict[str, Any]:
