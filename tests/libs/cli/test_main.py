@@ -6,6 +6,9 @@ from importlib.metadata import version
 
 import pytest
 
+FOR_PEOPLE = ("availability", "book", "cancel", "login", "logout", "move", "my", "rooms")
+COMMANDS = ("audit", "backup", "booking", "bus", "demo", "security", "status", "trace", "up", *FOR_PEOPLE)
+
 
 def yoyaku(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -20,11 +23,11 @@ def yoyaku(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_installed_group() -> None:
     shown = yoyaku("--help")
     assert shown.returncode == 0, shown.stderr
-    for name in ("audit", "backup", "booking", "bus", "demo", "security", "status", "trace", "up"):
+    for name in COMMANDS:
         assert f" {name} " in shown.stdout
 
 
-@pytest.mark.parametrize("name", ["audit", "backup", "booking", "bus", "demo", "security", "status", "trace", "up"])
+@pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_explains_itself(name: str) -> None:
     shown = yoyaku(name, "--help")
     assert shown.returncode == 0, shown.stderr
