@@ -264,6 +264,11 @@ def process(servers: Servers, database: Database, port: int, command: str, sampl
         "BOOKING_DIGEST_KEY_FILE": str(secrets.digest_key_file()),
         "BOOKING_OBSERVABILITY__TRACE_SAMPLE_RATIO": str(sample_ratio),
         "BOOKING_OBSERVABILITY__LOG_LEVEL": "WARNING",
+        # Judged on each request as always, and never reached.
+        "BOOKING_RATE_LIMIT__ADDRESS_QUOTA": "1000000",
+        "BOOKING_RATE_LIMIT__PERSON_QUOTA": "1000000",
+        "BOOKING_RATE_LIMIT__SIGN_IN_ADDRESS_QUOTA": "1000000",
+        "BOOKING_RATE_LIMIT__SIGN_IN_ACCOUNT_QUOTA": "1000000",
         "OTEL_EXPORTER_OTLP_ENDPOINT": servers.collector,
     }
     started = subprocess.Popen([sys.executable, "-m", "yoyaku.booking", command], env=environment)

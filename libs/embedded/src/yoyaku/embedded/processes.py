@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from yoyaku.embedded.postgres_server import REPLICATION_ROLE
 from yoyaku.embedded.secrets import SecretsFolder
@@ -150,6 +151,16 @@ def _observability(process: ServiceProcess, around: Surroundings) -> dict[str, s
     return settings
 
 
+_LIMITS_OF_ONE_MACHINE: Final = {
+    "RATE_LIMIT__ADDRESS_QUOTA": "20000",
+    "RATE_LIMIT__ADDRESS_WINDOW_SECONDS": "10",
+    "RATE_LIMIT__PERSON_QUOTA": "2000",
+    "RATE_LIMIT__PERSON_WINDOW_SECONDS": "10",
+    "RATE_LIMIT__SIGN_IN_ADDRESS_QUOTA": "1200",
+}
+"""Everybody comes from one address here, a load of a hundred people too; a flood is still refused."""
+
+
 def _own_settings(process: ServiceProcess, around: Surroundings, secrets: SecretsFolder) -> dict[str, str]:
     if process.name == GATEWAY:
         return {
@@ -158,6 +169,7 @@ def _own_settings(process: ServiceProcess, around: Surroundings, secrets: Secret
             "WORKERS": str(around.workers),
             "JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key_file()),
             "DIGEST_KEY_FILE": str(secrets.digest_key_file()),
+            **_LIMITS_OF_ONE_MACHINE,
         }
     own = {"HEALTH_PORT": str(around.health_ports[process.name])}
     if process.service == "booking":

@@ -4,8 +4,9 @@ Invariant: what leaves the block by return is committed, what leaves it by excep
 leave it as errors of this package.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Final, cast
 
 from opentelemetry import trace
@@ -17,6 +18,8 @@ ACQUIRE_TIMEOUT_SECONDS: Final = 5.0
 """How long a transaction waits for a free connection before it says DatabaseUnavailableError."""
 
 SPAN_NAME: Final = "postgresql transaction"
+
+_before_commit: ContextVar[Callable[[], None] | None] = ContextVar("before_commit", default=None)
 
 _TRACER = trace.get_tracer("yoyaku.postgres")
 
@@ -50,10 +53,12 @@ async def single_statement(pool: Pool, *, read_only: bool = False) -> AsyncItera
     with mapped_errors():
         if not trace.get_current_span().is_recording():
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as proxy:
+                _about_to_commit(read_only)
                 yield cast("Connection", proxy)
             return
         with _span("READ" if read_only else "WRITE"):
             async with pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as proxy:
+                _about_to_commit(read_only)
                 yield cast("Connection", proxy)
 
 
@@ -68,3 +73,24 @@ async def _begun(pool: Pool, read_only: bool, acquire_timeout_seconds: float) ->
         connection = cast("Connection", proxy)
         async with connection.transaction(readonly=read_only):
             yield connection
+            _about_to_commit(read_only)
+
+
+def _about_to_commit(read_only: bool) -> None:  # noqa: FBT001
+    call = _before_commit.get()
+    if call is not None and not read_only:
+        call()
+
+
+@contextmanager
+def before_each_commit(call: Callable[[], None]) -> Iterator[None]:
+    """Call this when a transaction of the block that writes has done its work and is about to commit.
+
+    For a single statement that is before it is sent. What it raises rolls the transaction back. It is the place to lift a deadline: a commit that was asked for and then
+    cancelled may have happened.
+    """
+    token = _before_commit.set(call)
+    try:
+        yield
+    finally:
+        _before_commit.reset(token)

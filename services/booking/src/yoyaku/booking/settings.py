@@ -6,7 +6,7 @@ Invariant: built once in `__main__`, passed down, never a global.
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from yoyaku.messaging.settings import NatsSettings
@@ -50,6 +50,34 @@ class WorkerSettings(DatabaseSettings):
     """How often expired idempotency keys and copied blocks are deleted."""
 
 
+class RateLimitSettings(BaseModel):
+    """How many requests are too many. A quota may be used at once and refills within its window; 0 is no limit.
+
+    Each gateway counts alone: `n` gateways behind one balancer let through up to `n` times as much.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    address_quota: int = Field(default=6000, ge=0, le=10**9)
+    """Requests from one address; a whole office may share one."""
+    address_window_seconds: int = Field(default=60, ge=1, le=86400)
+    person_quota: int = Field(default=1200, ge=0, le=10**9)
+    """Requests of one person who is signed in."""
+    person_window_seconds: int = Field(default=60, ge=1, le=86400)
+    sign_in_address_quota: int = Field(default=300, ge=0, le=10**9)
+    """Sign-ins from one address."""
+    sign_in_address_window_seconds: int = Field(default=60, ge=1, le=86400)
+    sign_in_account_quota: int = Field(default=30, ge=0, le=10**9)
+    """Sign-ins to one account; well above what the security detector needs to see to block an address."""
+    sign_in_account_window_seconds: int = Field(default=60, ge=1, le=86400)
+    concurrent_per_address: int = Field(default=256, ge=0)
+    """Requests from one address that a worker answers at the same time."""
+    ipv6_prefix_bits: int = Field(default=64, ge=1, le=128)
+    """IPv6 addresses that agree in so many bits count as one."""
+    slots: int = Field(default=65536, ge=1024, le=2**24)
+    """How many keys are remembered, 16 bytes each; beyond that, those that used the least are forgotten first."""
+
+
 class GatewaySettings(DatabaseSettings):
     """What the gateway needs."""
 
@@ -79,6 +107,14 @@ class GatewaySettings(DatabaseSettings):
     """How long another service may take to answer."""
     bus_patience_seconds: float = Field(default=3.0, gt=0)
     """How long a starting process waits for NATS before the blocks in the database are good enough."""
+    rate_limit: RateLimitSettings = Field(default_factory=RateLimitSettings)
+    """How many requests are too many."""
+    deadline_seconds: float = Field(default=30.0, gt=0)
+    """How long a request may take until its changes are committed; then it is undone and answered with 503."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names that the gateway answers to, as JSON; `*.example.org` takes all below. Any name when empty."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins whose pages may call the API from a browser, as JSON, such as `["https://rooms.example.org"]`."""
     drain_grace_seconds: float = Field(default=0.5, ge=0)
     """How long after SIGTERM connections that the kernel had already accepted are still taken up."""
     drain_seconds: int = Field(default=20, ge=1)

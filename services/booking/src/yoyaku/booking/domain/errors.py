@@ -24,6 +24,7 @@ BookingError
 │   └── RequestInProgressError      a twin with the same Idempotency-Key is still running
 ├── StaleVersionError               the change was built on another version (412)
 ├── KeyReusedError                  the Idempotency-Key was used for another request (422)
+├── TooManyRequestsError            one client asks too often, or for too much at once (429)
 ├── BusyError                       more sign-ins wait than are worth queueing (503)
 ├── ServiceUnavailableError         the service that would know the answer does not answer (503)
 └── ServiceRefusedError             the service that would know refused the question (502)
@@ -195,6 +196,15 @@ class StaleVersionError(BookingError):
 
 class KeyReusedError(BookingError):
     """The Idempotency-Key was used before, for a request with another body."""
+
+
+class TooManyRequestsError(BookingError):
+    """Requests of one client came faster than its quota refills, or too many at once."""
+
+    def __init__(self, policy: str, retry_after_seconds: int) -> None:
+        super().__init__(f"{policy}: {retry_after_seconds} s")
+        self.policy = policy
+        self.retry_after_seconds = retry_after_seconds
 
 
 class BusyError(BookingError):

@@ -63,6 +63,17 @@ class CountedRefusals(Generic[Refusal]):
                 self._open.pop(key, None)
             raise
 
+    def count(self, key: Hashable, refusal: Refusal) -> None:
+        """Count the refusal without waiting for anything; it is on the record when the second is over."""
+        window = self._open.get(key)
+        if window is None:
+            if len(self._open) >= self._most_keys:
+                self._uncounted += 1
+                return
+            window = self._open[key] = _Window(refusal)
+            asyncio.get_running_loop().call_later(self._window_seconds, self._close, key)
+        window.further += 1
+
     async def aclose(self) -> None:
         """Record what is counted, and return when it is done."""
         for key in tuple(self._open):

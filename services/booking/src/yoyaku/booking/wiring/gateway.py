@@ -19,9 +19,12 @@ from yoyaku.booking.domain.blocklist import Blocklist
 from yoyaku.booking.settings import PACKAGE, SERVICE, GatewaySettings
 from yoyaku.booking.usecases.check_permission import CheckPermission
 from yoyaku.booking.usecases.consult_services import ListBackups, SearchAuditLog
+from yoyaku.booking.usecases.limit_requests import LimitRequests
 from yoyaku.booking.usecases.ports.chance import Clock, NewId
 from yoyaku.booking.usecases.ports.sign_in import Tokens
+from yoyaku.booking.usecases.report_throttled import ReportThrottled
 from yoyaku.booking.wiring.identity import Identity, make_identity
+from yoyaku.booking.wiring.limits import make_limit
 from yoyaku.booking.wiring.outbox import make_outbox
 from yoyaku.booking.wiring.parts import Parts
 from yoyaku.booking.wiring.reservations import Reservations, make_reservations
@@ -50,6 +53,7 @@ class Gateway:
     tokens: Tokens
     blocklist: Blocklist
     health: Health
+    limit: LimitRequests
 
 
 @asynccontextmanager
@@ -84,6 +88,8 @@ async def running_gateway(
         )
         check = CheckPermission(transactions, digest=digest)
         closing.push_async_callback(check.aclose)
+        throttled = ReportThrottled(transactions)
+        closing.push_async_callback(throttled.aclose)
         parts = Parts(
             settings=settings,
             pool=pool,
@@ -106,6 +112,7 @@ async def running_gateway(
             tokens=tokens,
             blocklist=blocklist,
             health=_gateway_health(pool, broker, watch),
+            limit=make_limit(settings.rate_limit, throttled, digest),
         )
 
 

@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from yoyaku.booking.domain.blocklist import Blocklist
 from yoyaku.booking.domain.errors import BookingError
 from yoyaku.booking.entrypoints.http import (
     audit,
@@ -33,11 +32,12 @@ from yoyaku.booking.entrypoints.http import (
 from yoyaku.booking.entrypoints.http.bodies import violations_of
 from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies
 from yoyaku.booking.entrypoints.http.draining import Draining
+from yoyaku.booking.entrypoints.http.methods import AllowedMethods, Methods
 from yoyaku.booking.entrypoints.http.metrics import create_series
 from yoyaku.booking.entrypoints.http.middleware import Edge
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
 from yoyaku.booking.entrypoints.http.schemas.problem import ProblemOutput
-from yoyaku.booking.settings import SERVICE
+from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.usecases.ports.chance import Clock
 from yoyaku.booking.wiring.gateway import Gateway
 from yoyaku.lifecycle.process import utc_now, version_of
@@ -47,12 +47,18 @@ _DESCRIPTION: Final = """Books meeting rooms. Errors are `application/problem+js
 English or Japanese by `Accept-Language`; every answer carries `X-Trace-Id`."""
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 """The edge traces: FastAPI's own spans would start a second trace inside it, and cost more (decision 0041)."""
+<<<<<<< HEAD
 _ROUTERS: Final = (auth, users, rooms, reservation_lists, reservations, audit, backups, health, docs)
+=======
+_ROUTERS: Final = (auth, users, rooms, reservations, audit, backups, health, docs)
+_ALLOWED: Final = AllowedMethods(module.router for module in _ROUTERS)
+>>>>>>> 0540ee2 (Rate limits in a table that the workers share, deadlines that end at the commit, HEAD and OPTIONS, Host check, CORS)
 
 
 def make_app(
     running: Callable[[], AbstractAsyncContextManager[Gateway]],
     *,
+    settings: GatewaySettings,
     now: Clock = utc_now,
     draining: Draining | None = None,
 ) -> ASGIApp:
@@ -68,11 +74,11 @@ def make_app(
 
     api.router.lifespan_context = lifespan
 
-    def blocklist() -> Blocklist:
-        gateway: Gateway = api.state.gateway
-        return gateway.blocklist
+    def gateway() -> Gateway:
+        opened: Gateway = api.state.gateway
+        return opened
 
-    return Edge(api, blocklist=blocklist, now=now, draining=draining or Draining())
+    return Edge(Methods(api, _ALLOWED), gateway=gateway, settings=settings, now=now, draining=draining or Draining())
 
 
 def make_api() -> FastAPI:
@@ -97,7 +103,7 @@ def make_api() -> FastAPI:
 
 
 async def _on_expected(request: Request, error: Exception) -> Response:
-    problem = _translated(error)
+    problem = _translated(request, error)
     if problem is None:
         raise error
     return problem.render(request.headers.get("accept-language"))
@@ -109,14 +115,16 @@ async def _on_unexpected(request: Request, error: Exception) -> Response:
     return problem.render(request.headers.get("accept-language"))
 
 
-def _translated(error: Exception) -> Problem | None:
+def _translated(request: Request, error: Exception) -> Problem | None:
     if isinstance(error, RequestValidationError):
         prefixes = ("query", "path", "header", "body")
         return Problem(422, "invalid-request", violations=violations_of(list(error.errors()), prefixes=prefixes))
     if isinstance(error, HTTPException):
         codes = {404: "not-found", 405: "method-not-allowed"}
         code = codes.get(error.status_code)
-        return Problem(error.status_code, code, headers=error.headers) if code else None
+        allow = _ALLOWED(request.url.path)
+        headers = {"Allow": allow} if code == "method-not-allowed" and allow else error.headers
+        return Problem(error.status_code, code, headers=headers) if code else None
     return problem_of(error)
 
 

@@ -12,7 +12,7 @@ BEARER: Final = "bearer"
 REF_TEMPLATE: Final = "#/components/schemas/{model}"
 
 _PROBLEMS: Final[Mapping[int, str]] = {
-    400: "The body is incomplete, or no JSON.",
+    400: "The body is incomplete or no JSON, or the Host header is missing.",
     401: "A valid access token is needed.",
     403: "The role does not allow it, or the address is blocked.",
     404: "There is no such thing.",
@@ -22,15 +22,17 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     413: "The body is larger than 64 KiB.",
     414: "The address is too long.",
     415: "The body is not application/json.",
+    421: "The Host header names another server.",
     422: "Fields are not valid; each is named.",
     428: "`If-Match` is needed.",
+    429: "Too many requests; Retry-After says when to ask again.",
     431: "The headers are too large.",
     500: "Something went wrong; the log knows it by the trace id.",
     502: "A service refused.",
     503: "Something needed does not answer; try again.",
 }
-_ANYWHERE: Final = (403, 414, 431, 500)
-_WITH_BODY: Final = (400, 408, 413, 415, 422)
+_ANYWHERE: Final = (400, 403, 414, 421, 429, 431, 500, 503)
+_WITH_BODY: Final = (408, 413, 415, 422)
 
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "What `If-None-Match` names is still so."}}
 

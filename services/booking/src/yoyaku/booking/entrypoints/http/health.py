@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from yoyaku.booking.domain.errors import NotAuthenticatedError
 from yoyaku.booking.domain.person import Role
-from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
+from yoyaku.booking.entrypoints.http.principal import gateway_of, known_caller
 from yoyaku.booking.entrypoints.http.replies import reply
 from yoyaku.observability.health import MEDIA_TYPE, HealthReport
 
@@ -48,6 +48,6 @@ async def _answer(request: Request, report: HealthReport) -> Response:
 
 async def _is_watcher(request: Request) -> bool:
     try:
-        return (await caller_of(request)).role in _WATCHERS
+        return (await known_caller(request)).role in _WATCHERS
     except NotAuthenticatedError:
         return False

@@ -11,12 +11,17 @@ from yoyaku.booking.domain.errors import (
     RoomAlreadyReservedError,
     SignInFailedError,
 )
+<<<<<<< HEAD
 from yoyaku.booking.domain.reservation import CancelReason
+=======
+from yoyaku.booking.usecases.limit_requests import POLICIES
+>>>>>>> 0540ee2 (Rate limits in a table that the workers share, deadlines that end at the commit, HEAD and OPTIONS, Host check, CORS)
 from yoyaku.observability.metrics import meter
 
 RESERVATIONS: Final = "yoyaku.reservations"
 CANCELLATIONS: Final = "yoyaku.reservation.cancellations"
 AUTH_ATTEMPTS: Final = "yoyaku.auth.attempts"
+THROTTLED: Final = "yoyaku.requests.throttled"
 
 CONFIRMED: Final = "confirmed"
 REPLAYED: Final = "replayed"
@@ -40,12 +45,19 @@ _cancellations = _METER.create_counter(
     CANCELLATIONS, unit="{reservation}", description="Reservations given up, by the reason that was said"
 )
 _attempts = _METER.create_counter(AUTH_ATTEMPTS, unit="{attempt}", description="Sign-ins, by outcome")
+_throttled = _METER.create_counter(
+    THROTTLED, unit="{request}", description="Requests refused because there were too many, by limit"
+)
 
 _RESERVATION_OUTCOMES: Final = {
     outcome: {"outcome": outcome}
     for outcome in (CONFIRMED, REPLAYED, RESCHEDULED, UNCHANGED, CANCELLED, RESTORED, CONFLICT, REFUSED, FAILED)
 }
+<<<<<<< HEAD
 _REASONS: Final = {reason: {"reason": reason.value} for reason in CancelReason}
+=======
+_POLICIES: Final = {policy: {"policy": policy} for policy in POLICIES}
+>>>>>>> 0540ee2 (Rate limits in a table that the workers share, deadlines that end at the commit, HEAD and OPTIONS, Host check, CORS)
 _AUTH_OUTCOMES: Final = {outcome: {"outcome": outcome} for outcome in (SUCCEEDED, REFUSED, BUSY, FAILED)}
 
 
@@ -57,6 +69,13 @@ def create_series() -> None:
         _cancellations.add(0, attributes)
     for attributes in _AUTH_OUTCOMES.values():
         _attempts.add(0, attributes)
+    for attributes in _POLICIES.values():
+        _throttled.add(0, attributes)
+
+
+def count_throttled(policy: str) -> None:
+    """Count one request that was refused by a limit."""
+    _throttled.add(1, _POLICIES[policy])
 
 
 def count_reservation(outcome: str) -> None:

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from loguru import logger
@@ -16,9 +17,16 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, S
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from yoyaku.booking.domain.blocklist import Blocklist, normal_address
+from yoyaku.booking.domain.blocklist import normal_address
+from yoyaku.booking.domain.errors import TooManyRequestsError
+from yoyaku.booking.entrypoints.http.cors import Cors
+from yoyaku.booking.entrypoints.http.deadline import within
 from yoyaku.booking.entrypoints.http.draining import Draining
+from yoyaku.booking.entrypoints.http.host import check_host
+from yoyaku.booking.entrypoints.http.limits import Concurrency, is_limited, note, standing_headers
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
+from yoyaku.booking.settings import GatewaySettings
+from yoyaku.booking.wiring.gateway import Gateway
 from yoyaku.observability.metrics import meter
 from yoyaku.observability.tracing import context_from, tracer
 
@@ -64,14 +72,22 @@ class Edge:
         self,
         app: ASGIApp,
         *,
-        blocklist: Callable[[], Blocklist],
+        gateway: Callable[[], Gateway],
+        settings: GatewaySettings,
         now: Callable[[], datetime],
         draining: Draining,
     ) -> None:
         self._app = app
-        self._blocklist = blocklist
+        self._gateway = gateway
+        self._settings = settings
         self._now = now
         self._draining = draining
+        limits = settings.rate_limit
+        self._concurrency = Concurrency(limits.concurrent_per_address, limits.ipv6_prefix_bits)
+        origins = settings.cors_origins
+        self._cors: Callable[[ASGIApp], ASGIApp] | None = partial(Cors, origins=origins) if origins else None
+        if self._cors is not None:
+            self._app = self._cors(app)
         self._duration = _METER.create_histogram(
             "http.server.request.duration",
             unit="s",
@@ -89,18 +105,23 @@ class Edge:
         client = scope.get("client")
         scope[ADDRESS_KEY] = normal_address(client[0]) if client and client[0] else UNKNOWN_ADDRESS
         if scope["path"].startswith(_HEALTH):
-            await self._untraced(scope, receive, send)
+            await self._untraced(scope, receive, send, None)
             return
-        await self._traced(scope, receive, send)
+        refusal = self._refusal(scope) or self._throttled(scope)
+        if refusal is not None and refusal.status == 429:
+            # A flood of requests is no flood of spans.
+            await self._untraced(scope, receive, send, refusal)
+            return
+        await self._traced(scope, receive, send, refusal)
 
-    async def _untraced(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _untraced(self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None) -> None:
         """Answer with a trace id of its own that nothing is recorded under."""
         context = SpanContext(secrets.randbits(128) | 1, secrets.randbits(64) | 1, is_remote=False)
-        exchange = _Exchange(scope, send, format(context.trace_id, "032x"), closing=self._draining.begun)
+        exchange = self._exchange(scope, send, format(context.trace_id, "032x"))
         with trace.use_span(NonRecordingSpan(context)):
-            await exchange.run(self._app, receive, None)
+            await exchange.run(self._app, receive, refusal)
 
-    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _traced(self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None) -> None:
         started = time.perf_counter()
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
         span = _TRACER.start_span(
@@ -110,18 +131,56 @@ class Edge:
             attributes={"http.request.method": method, "url.path": scope["path"], "url.scheme": scope["scheme"]},
         )
         trace_id = format(span.get_span_context().trace_id, "032x")
-        exchange = _Exchange(scope, send, trace_id, closing=self._draining.begun)
+        exchange = self._exchange(scope, send, trace_id)
         self._active.add(1)
         try:
             with trace.use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
-                await exchange.run(self._app, receive, self._refusal(scope))
+                await self._one_of_few(scope, receive, exchange, refusal)
         finally:
             self._active.add(-1)
             self._finish(scope, span, exchange, method, time.perf_counter() - started)
 
+    def _exchange(self, scope: Scope, send: Send, trace_id: str) -> "_Exchange":
+        return _Exchange(
+            scope,
+            send,
+            trace_id,
+            closing=self._draining.begun,
+            deadline_seconds=self._settings.deadline_seconds,
+            cors=self._cors,
+        )
+
+    async def _one_of_few(self, scope: Scope, receive: Receive, exchange: "_Exchange", refusal: Problem | None) -> None:
+        """Run an exchange as one of those that its address may have under way."""
+        if refusal is not None:
+            await exchange.run(self._app, receive, refusal)
+            return
+        try:
+            network = self._concurrency.enter(scope[ADDRESS_KEY], self._gateway().limit)
+        except TooManyRequestsError as error:
+            await exchange.run(self._app, receive, problem_of(error))
+            return
+        try:
+            await exchange.run(self._app, receive, None)
+        finally:
+            self._concurrency.leave(network)
+
+    def _throttled(self, scope: Scope) -> Problem | None:
+        """Judge whether the address asks too often."""
+        if not is_limited(scope["path"]):
+            return None
+        try:
+            note(scope, self._gateway().limit.by_address(scope[ADDRESS_KEY]))
+        except TooManyRequestsError as error:
+            return problem_of(error)
+        return None
+
     def _refusal(self, scope: Scope) -> Problem | None:
         """Judge what can be judged before anything is read."""
-        until = self._blocklist().blocked_until(scope[ADDRESS_KEY], self._now())
+        wrong = check_host(scope["headers"], self._settings.allowed_hosts)
+        if wrong is not None:
+            return wrong
+        until = self._gateway().blocklist.blocked_until(scope[ADDRESS_KEY], self._now())
         if until is not None:
             seconds = max(1, int((until - self._now()).total_seconds()) + 1)
             return Problem(403, "address-blocked", headers={"Retry-After": str(seconds)})
@@ -155,11 +214,22 @@ class Edge:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, scope: Scope, send: Send, trace_id: str, *, closing: bool) -> None:
+    def __init__(
+        self,
+        scope: Scope,
+        send: Send,
+        trace_id: str,
+        *,
+        closing: bool,
+        deadline_seconds: float,
+        cors: Callable[[ASGIApp], ASGIApp] | None,
+    ) -> None:
         self._scope = scope
         self._send = send
         self._trace_id = trace_id
         self._closing = closing
+        self._deadline_seconds = deadline_seconds
+        self._cors = cors
         self.status: int | None = None
 
     async def run(self, app: ASGIApp, receive: Receive, refusal: Problem | None) -> None:
@@ -168,7 +238,8 @@ class _Exchange:
             await self._answer(refusal, receive)
             return
         try:
-            await app(self._scope, receive, self.send)
+            async with within(self._deadline_seconds):
+                await app(self._scope, receive, self.send)
         except Exception as error:  # noqa: BLE001  the last resort
             problem = problem_of(error)
             if problem is None:
@@ -179,7 +250,9 @@ class _Exchange:
                 await self._answer(problem, receive)
 
     async def _answer(self, problem: Problem, receive: Receive) -> None:
-        response = problem.render(_header(self._scope["headers"], b"accept-language"))
+        response: ASGIApp = problem.render(_header(self._scope["headers"], b"accept-language"))
+        if self._cors is not None:
+            response = self._cors(response)
         await response(self._scope, receive, self.send)
 
     async def send(self, message: Message) -> None:
@@ -191,6 +264,7 @@ class _Exchange:
             headers.extend(_STANDARD)
             headers.extend(default for default in _DEFAULTS if default[0] not in present)
             headers.append((TRACE_ID_HEADER, self._trace_id.encode()))
+            headers.extend(standing_headers(self._scope))
             if self._scope["scheme"] == "https":
                 headers.append(_TRANSPORT)
             if self._closing and b"connection" not in present:

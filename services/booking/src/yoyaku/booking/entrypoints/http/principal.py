@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from yoyaku.booking.domain.errors import NotAuthenticatedError
+from yoyaku.booking.entrypoints.http.limits import note
 from yoyaku.booking.entrypoints.http.middleware import client_address
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.wiring.gateway import Gateway
@@ -15,7 +16,14 @@ def gateway_of(request: Request) -> Gateway:
 
 
 async def caller_of(request: Request) -> Caller:
-    """Return who calls. Raises NotAuthenticatedError when no valid access token says so."""
+    """Return who calls. Raises NotAuthenticatedError, TooManyRequestsError."""
+    caller = await known_caller(request)
+    note(request.scope, gateway_of(request).limit.by_person(caller.person_id, caller.client_address))
+    return caller
+
+
+async def known_caller(request: Request) -> Caller:
+    """Return who calls, not counted. Raises NotAuthenticatedError when no valid access token says so."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NotAuthenticatedError

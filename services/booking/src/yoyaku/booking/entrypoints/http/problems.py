@@ -115,6 +115,7 @@ TABLE: Final[Mapping[type[BookingError], Entry]] = {
     errors.RequestInProgressError: Entry(409, "request-in-progress", _RETRY),
     errors.StaleVersionError: Entry(412, "precondition-failed", facts=("current_version",)),
     errors.KeyReusedError: Entry(422, "idempotency-key-reused"),
+    errors.TooManyRequestsError: Entry(429, "too-many-requests", facts=("policy", "retry_after_seconds")),
     errors.BusyError: Entry(503, "busy", _RETRY),
     errors.ServiceUnavailableError: Entry(503, "service-unavailable", _RETRY, facts=("service",)),
     errors.ServiceRefusedError: Entry(502, "service-refused", facts=("service",)),
@@ -149,6 +150,8 @@ def _from_table(error: BookingError) -> Problem | None:
     headers = dict(entry.headers)
     if isinstance(error, errors.StaleVersionError):
         headers["ETag"] = f'"{error.current_version}"'
+    if isinstance(error, errors.TooManyRequestsError):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     violations = error.violations if isinstance(error, RuleBrokenError | errors.RoomNotBookableError) else ()
     return Problem(entry.status, entry.code, violations=violations, facts=facts, headers=headers)
 

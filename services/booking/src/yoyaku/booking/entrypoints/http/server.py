@@ -25,6 +25,7 @@ from yoyaku.booking.entrypoints.http.draining import Draining, drained_on_sigter
 from yoyaku.booking.entrypoints.http.listening import stalled_connections_ended
 from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.wiring.gateway import Gateway, running_gateway
+from yoyaku.booking.wiring.limits import shared_quotas
 from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import version_of
 from yoyaku.observability.logs import LogSinks, logging_configured
@@ -46,6 +47,8 @@ _LOGGING: Final[dict[str, Any]] = {
 
 def serve(settings: GatewaySettings) -> None:
     """Serve until SIGTERM or SIGINT, then drain and return. Raises SystemExit(1) when workers keep dying."""
+    # Made before the workers are forked, so that they share it.
+    shared_quotas(settings.rate_limit.slots)
     # Forked workers share what the parent has loaded; collecting would touch, and so copy, all of it.
     gc.collect()
     gc.freeze()
@@ -92,7 +95,7 @@ def create() -> ASGIApp:
                 with drained_on_sigterm(draining, gateway.health.drain, grace_seconds=grace):
                     yield gateway
 
-    return make_app(running, draining=draining)
+    return make_app(running, settings=settings, draining=draining)
 
 
 def _end_with_parent() -> None:

@@ -68,6 +68,38 @@ PROBLEMS: Final[Mapping[str, Mapping[str, Text]]] = {
             "他で更新されています", "内容が更新されています(現在の版: {current_version})。取得し直してください。"
         ),
     },
+    "too-many-requests": {
+        ENGLISH: Text(
+            "Too many requests",
+            "The limit {policy} is reached. Ask again in {retry_after_seconds} seconds.",
+        ),
+        JAPANESE: Text(
+            "リクエストが多すぎます",
+            "上限({policy})に達しました。{retry_after_seconds}秒後にやり直してください。",
+        ),
+    },
+    "deadline-exceeded": {
+        ENGLISH: Text(
+            "It took too long",
+            "The request was given up after {limit_seconds:g} seconds and has changed nothing. Ask again.",
+        ),
+        JAPANESE: Text(
+            "処理に時間がかかりすぎました",
+            "{limit_seconds:g}秒以内に処理できなかったため、何も変更せずに中止しました。やり直してください。",
+        ),
+    },
+    "bad-host": {
+        ENGLISH: Text("The Host header is missing or unclear", "Send exactly one Host header."),
+        JAPANESE: Text("Host ヘッダーの誤り", "Host ヘッダーを1つだけ送信してください。"),
+    },
+    "wrong-host": {
+        ENGLISH: Text("This server does not answer to that name", "The Host header names another server."),
+        JAPANESE: Text("ホスト名が違います", "このサーバーはその名前では応答しません。"),
+    },
+    "origin-not-allowed": {
+        ENGLISH: Text("This origin is not allowed", "Pages of that origin may not call the API, or not like this."),
+        JAPANESE: Text("許可されていないオリジン", "そのオリジンのページからこの呼び出しはできません。"),
+    },
     "database-unavailable": {
         ENGLISH: Text(
             "Try again soon",

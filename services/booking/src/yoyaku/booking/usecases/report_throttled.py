@@ -1,0 +1,53 @@
+"""Put refusals for asking too often on the record: one event a key and second, however many there were (GW-04)."""
+
+from typing import Final
+
+from yoyaku.booking.usecases.counted_refusals import CountedRefusals
+from yoyaku.booking.usecases.limit_requests import Refusal
+from yoyaku.booking.usecases.ports.transactions import Transactions
+from yoyaku.contracts.identity_v1 import RequestThrottled
+
+MOST_KEYS: Final = 1_000
+"""Each is a transaction a second at most; a flood from more than so many keys is told by its metric."""
+
+
+class ReportThrottled:
+    """Counts refusals and records them; refusing waits for none of that. `aclose` records what is still counted."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._refusals = CountedRefusals(self._record, most_keys=MOST_KEYS)
+
+    def __call__(self, refusal: Refusal) -> None:
+        """Count one."""
+        key = (refusal.policy, refusal.person_id or refusal.user_id_digest or refusal.client_address)
+        self._refusals.count(key, refusal)
+
+    async def aclose(self) -> None:
+        """Record what is counted."""
+        await self._refusals.aclose()
+
+    async def _record(self, refusal: Refusal, count: int) -> None:
+        actor = f"person/{refusal.person_id}" if refusal.person_id else "anonymous"
+        async with self._transactions.begin() as tx:
+            tx.emit(
+                RequestThrottled(
+                    policy=refusal.policy,
+                    key=refusal.key,
+                    person_id=str(refusal.person_id) if refusal.person_id else None,
+                    client_address=refusal.client_address,
+                    user_id_digest=refusal.user_id_digest,
+                    count=count,
+                ),
+                subject=_subject(refusal),
+                actor=actor,
+                client_address=refusal.client_address,
+            )
+
+
+def _subject(refusal: Refusal) -> str:
+    if refusal.person_id:
+        return f"person/{refusal.person_id}"
+    if refusal.user_id_digest:
+        return f"login/{refusal.user_id_digest}"
+    return f"address/{refusal.client_address}"
