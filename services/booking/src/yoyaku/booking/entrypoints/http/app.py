@@ -47,12 +47,8 @@ _DESCRIPTION: Final = """Books meeting rooms. Errors are `application/problem+js
 English or Japanese by `Accept-Language`; every answer carries `X-Trace-Id`."""
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 """The edge traces: FastAPI's own spans would start a second trace inside it, and cost more (decision 0041)."""
-<<<<<<< HEAD
 _ROUTERS: Final = (auth, users, rooms, reservation_lists, reservations, audit, backups, health, docs)
-=======
-_ROUTERS: Final = (auth, users, rooms, reservations, audit, backups, health, docs)
 _ALLOWED: Final = AllowedMethods(module.router for module in _ROUTERS)
->>>>>>> 0540ee2 (Rate limits in a table that the workers share, deadlines that end at the commit, HEAD and OPTIONS, Host check, CORS)
 
 
 def make_app(

@@ -11,11 +11,8 @@ from yoyaku.booking.domain.errors import (
     RoomAlreadyReservedError,
     SignInFailedError,
 )
-<<<<<<< HEAD
 from yoyaku.booking.domain.reservation import CancelReason
-=======
 from yoyaku.booking.usecases.limit_requests import POLICIES
->>>>>>> 0540ee2 (Rate limits in a table that the workers share, deadlines that end at the commit, HEAD and OPTIONS, Host check, CORS)
 from yoyaku.observability.metrics import meter
 
 RESERVATIONS: Final = "yoyaku.reservations"
@@ -53,11 +50,8 @@ _RESERVATION_OUTCOMES: Final = {
     outcome: {"outcome": outcome}
     for outcome in (CONFIRMED, REPLAYED, RESCHEDULED, UNCHANGED, CANCELLED, RESTORED, CONFLICT, REFUSED, FAILED)
 }
-<<<<<<< HEAD
 _REASONS: Final = {reason: {"reason": reason.value} for reason in CancelReason}
-=======
 _POLICIES: Final = {policy: {"policy": policy} for policy in POLICIES}
->>>>>>> 0540ee2 (Rate limits in a table that the workers share, deadlines that end at the commit, HEAD and OPTIONS, Host check, CORS)
 _AUTH_OUTCOMES: Final = {outcome: {"outcome": outcome} for outcome in (SUCCEEDED, REFUSED, BUSY, FAILED)}
 
 
