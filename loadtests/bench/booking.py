@@ -260,7 +260,7 @@ def process(servers: Servers, database: Database, port: int, command: str, sampl
         "BOOKING_HTTP_PORT": str(port or 1),
         "BOOKING_WORKERS": str(WORKERS),
         "BOOKING_DATABASE__POOL_MAX": str(POOL_MAX),
-        "BOOKING_JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key_file()),
+        "BOOKING_KEY_ENCRYPTION_KEY_FILE": str(secrets.key_encryption_key_file()),
         "BOOKING_DIGEST_KEY_FILE": str(secrets.digest_key_file()),
         "BOOKING_OBSERVABILITY__TRACE_SAMPLE_RATIO": str(sample_ratio),
         "BOOKING_OBSERVABILITY__LOG_LEVEL": "WARNING",

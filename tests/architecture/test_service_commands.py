@@ -56,7 +56,11 @@ async def test_help_is_no_failure_and_a_wrong_word_is_one(package: str) -> None:
 @pytest.mark.parametrize(
     ("package", "words", "missing"),
     [
-        ("yoyaku.booking", ["gateway"], ["DATABASE__DATABASE", "DATABASE__USER", "NATS__URL", "JWT_PRIVATE_KEY_FILE"]),
+        (
+            "yoyaku.booking",
+            ["gateway"],
+            ["DATABASE__DATABASE", "DATABASE__USER", "NATS__URL", "KEY_ENCRYPTION_KEY_FILE"],
+        ),
         ("yoyaku.booking", ["worker"], ["DATABASE__DATABASE", "DATABASE__USER", "NATS__URL"]),
         ("yoyaku.booking", ["migrate"], ["OWNER_DATABASE__DATABASE", "OWNER_DATABASE__USER"]),
         *((package, [], ["DATABASE__DATABASE", "DATABASE__USER", "NATS__URL"]) for package in LEADING),

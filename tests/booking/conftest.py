@@ -59,7 +59,7 @@ class Service:
             "BOOKING_WORKERS": "1",
             "BOOKING_HEALTH_PORT": "0",
             **UNHINDERED,
-            "BOOKING_JWT_PRIVATE_KEY_FILE": str(self.secrets.jwt_private_key_file()),
+            "BOOKING_KEY_ENCRYPTION_KEY_FILE": str(self.secrets.key_encryption_key_file()),
             "BOOKING_DIGEST_KEY_FILE": str(self.secrets.digest_key_file()),
             **self.overrides,
         }

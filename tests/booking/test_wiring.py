@@ -15,7 +15,7 @@ def gateway_settings(service: Any) -> GatewaySettings:
     return GatewaySettings(
         database=service.database.service,
         nats=service.bus.settings_for("booking"),
-        jwt_private_key_file=service.secrets.jwt_private_key_file(),
+        key_encryption_key_file=service.secrets.key_encryption_key_file(),
         digest_key_file=service.secrets.digest_key_file(),
         bus_patience_seconds=0.1,
     )

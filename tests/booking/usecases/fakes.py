@@ -20,12 +20,14 @@ from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.rescheduling import Hold
 from yoyaku.booking.domain.reservation import HOLDS_THE_ROOM, Reservation
 from yoyaku.booking.domain.room import Room
+from yoyaku.booking.domain.signing_key import SigningKey
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
 from yoyaku.booking.usecases.ports.people import Credentials
 from yoyaku.booking.usecases.ports.reservations import Listing, Placing, Position, Record, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import NewRoom, RoomFilter, Site
 from yoyaku.booking.usecases.ports.sign_in import AccessToken, Principal
+from yoyaku.booking.usecases.ports.signing_keys import StoredKey
 from yoyaku.booking.usecases.ports.transactions import Fact
 from yoyaku.contracts.envelope import Event
 
@@ -53,6 +55,7 @@ class State:
     placed_from: dict[UUID, str | None] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     answers: dict[tuple[UUID, str], Kept] = field(default_factory=dict)
+    signing_keys: dict[str, StoredKey] = field(default_factory=dict)
     events: list[Emitted] = field(default_factory=list)
 
 
@@ -66,6 +69,7 @@ class InMemoryTransaction:
         self.closures = InMemoryClosures(state)
         self.reservations = InMemoryReservations(state)
         self.answers = InMemoryAnswers(state)
+        self.signing_keys = InMemorySigningKeys(state)
 
     def emit(self, event: Event, *, subject: str, actor: str, client_address: str | None) -> None:
         self.state.events.append(Emitted(event, subject, actor, client_address))
@@ -256,6 +260,21 @@ class InMemoryAnswers:
         self._state.answers[(person_id, key)] = Kept(fingerprint, answer)
 
 
+class InMemorySigningKeys:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def all_for_change(self) -> Sequence[SigningKey]:
+        return [stored.key for stored in self._state.signing_keys.values()]
+
+    async def add(self, key: SigningKey, sealed_private_key: bytes) -> None:
+        self._state.signing_keys[key.key_id] = StoredKey(key, sealed_private_key)
+
+    async def change(self, key: SigningKey) -> None:
+        sealed = self._state.signing_keys[key.key_id].sealed_private_key if key.revoked_at is None else None
+        self._state.signing_keys[key.key_id] = StoredKey(key, sealed)
+
+
 class InMemoryReads:
     def __init__(self, transactions: InMemoryTransactions) -> None:
         self._transactions = transactions
@@ -419,5 +438,5 @@ class PlainTokens:
     def issue(self, person: Person) -> AccessToken:
         return AccessToken(f"token of {person.user_id}", 900)
 
-    def check(self, token: str) -> Principal:
+    async def check(self, token: str) -> Principal:
         raise NotImplementedError

@@ -2,8 +2,6 @@ import stat
 
 import nkeys
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from yoyaku.embedded.secrets import SecretsFolder
 
@@ -21,7 +19,7 @@ def test_a_secret_is_made_once_and_read_for_ever(secrets):
 
 
 def test_nobody_else_can_read_a_secret(secrets):
-    files = [secrets.password_file("a"), secrets.nkey_seed_file("b"), secrets.jwt_private_key_file()]
+    files = [secrets.password_file("a"), secrets.nkey_seed_file("b"), secrets.key_encryption_key_file()]
     assert {stat.S_IMODE(file.stat().st_mode) for file in [*files, secrets.digest_key_file()]} == {0o600}
     assert stat.S_IMODE(secrets.folder.stat().st_mode) == 0o700
 
@@ -40,13 +38,11 @@ def test_the_public_nkey_belongs_to_the_seed(secrets):
     assert public.startswith("U")
 
 
-def test_the_signing_key_is_an_ed25519_key(secrets):
-    key = load_pem_private_key(secrets.jwt_private_key_file().read_bytes(), password=None)
-    assert isinstance(key, Ed25519PrivateKey)
-
-
-def test_the_digest_key_is_32_bytes_in_hexadecimal(secrets):
-    assert len(bytes.fromhex(secrets.digest_key_file().read_text().strip())) == 32
+def test_keys_are_32_bytes_in_hexadecimal_and_each_its_own(secrets):
+    files = [secrets.digest_key_file(), secrets.key_encryption_key_file()]
+    keys = [bytes.fromhex(file.read_text().strip()) for file in files]
+    assert [len(key) for key in keys] == [32, 32]
+    assert keys[0] != keys[1]
 
 
 def test_no_scratch_file_stays_behind(secrets):

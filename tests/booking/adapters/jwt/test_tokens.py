@@ -2,56 +2,90 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
+import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from yoyaku.booking.adapters.jwt.tokens import EdDsaTokens, KeyFileError, key_id, read_private_key
+from yoyaku.booking.adapters.jwt.key_ring import KeyRing
+from yoyaku.booking.adapters.jwt.sealing import Seal
+from yoyaku.booking.adapters.jwt.tokens import EdDsaTokens
 from yoyaku.booking.domain.errors import NotAuthenticatedError
 from yoyaku.booking.domain.person import Person, Role
+from yoyaku.booking.domain.signing_key import SigningKey
+from yoyaku.booking.usecases.ports.signing_keys import StoredKey
 from yoyaku.testkit.clock import SetClock
 
 PERSON = Person(uuid4(), "hanako", "Hanako", Role.USER, datetime(2026, 1, 1, tzinfo=UTC))
+ORDER_OF_ED25519 = 2**252 + 27742317777372353535851937790883648493
 
 
-@pytest.fixture
-def key() -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.generate()
+class Mint:
+    """The tokens of one key, and a way to sign anything with it."""
+
+    def __init__(self, clock: SetClock) -> None:
+        seal = Seal(b"k" * 32)
+        pair = seal.make_pair()
+        self.clock = clock
+        self.kid = pair.key_id
+        self.public_key = pair.public_key
+        self.private_key: Ed25519PrivateKey = seal.open(pair.key_id, pair.sealed_private_key)
+        self.rows = [StoredKey(SigningKey(pair.key_id, pair.public_key, clock(), clock()), pair.sealed_private_key)]
+        self.ring = KeyRing(self.read, seal, now=clock)
+        self.tokens = EdDsaTokens(self.ring, now=clock)
+
+    async def read(self) -> list[StoredKey]:
+        return list(self.rows)
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        now = int(self.clock().timestamp())
+        made = {
+            "iss": "yoyaku", "aud": "yoyaku-api", "sub": str(PERSON.id), "role": "ADMIN",
+            "iat": now, "nbf": now, "exp": now + 900, "jti": "j", "sid": str(uuid4()), **changes,
+        }  # fmt: skip
+        return {name: value for name, value in made.items() if value is not None}
+
+    def signed(self, header: str | None = None, claims: str | None = None, **members: Any) -> str:
+        """Sign a token by hand, with the real key, as only a thief or this service could."""
+        head = {"alg": "EdDSA", "kid": self.kid, "typ": "at+jwt", **members}
+        first = encoded((header or json.dumps(head)).encode())
+        second = encoded((claims or json.dumps(self.claims())).encode())
+        return f"{first}.{second}.{encoded(self.private_key.sign(f'{first}.{second}'.encode()))}"
 
 
-@pytest.fixture
-def tokens(key: Ed25519PrivateKey, clock: SetClock) -> EdDsaTokens:
-    return EdDsaTokens(key, now=clock)
+def encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def claims(clock: SetClock, **changes: Any) -> dict[str, Any]:
-    now = int(clock().timestamp())
-    made = {
-        "iss": "yoyaku", "aud": "yoyaku-api", "sub": str(PERSON.id), "role": "ADMIN",
-        "iat": now, "nbf": now, "exp": now + 900, "jti": "j", **changes,
-    }  # fmt: skip
-    return {name: value for name, value in made.items() if value is not None}
+@pytest_asyncio.fixture
+async def mint(clock: SetClock) -> AsyncIterator[Mint]:
+    made = Mint(clock)
+    async with made.ring:
+        yield made
+
+
+async def refused(mint: Mint, token: str) -> None:
+    with pytest.raises(NotAuthenticatedError):
+        await mint.tokens.check(token)
 
 
 @pytest.mark.requirement("ID-01")
-def test_issued_then_checked_until_it_ends(tokens: EdDsaTokens, clock: SetClock) -> None:
-    token = tokens.issue(PERSON)
+async def test_issued_then_checked_until_it_ends(mint: Mint, clock: SetClock) -> None:
+    token = mint.tokens.issue(PERSON)
     assert token.expires_in_seconds == 900
-    assert jwt.get_unverified_header(token.text)["alg"] == "EdDSA"
+    assert jwt.get_unverified_header(token.text) == {"alg": "EdDSA", "kid": mint.kid, "typ": "at+jwt"}
     for _ in range(2):
-        principal = tokens.check(token.text)
+        principal = await mint.tokens.check(token.text)
         assert (principal.person_id, principal.role) == (PERSON.id, Role.USER)
     clock.advance(seconds=899)
-    tokens.check(token.text)
+    await mint.tokens.check(token.text)
     clock.advance(seconds=1)
-    with pytest.raises(NotAuthenticatedError):
-        tokens.check(token.text)
+    await refused(mint, token.text)
 
 
 @pytest.mark.requirement("ID-01")
@@ -60,50 +94,81 @@ def test_issued_then_checked_until_it_ends(tokens: EdDsaTokens, clock: SetClock)
     [
         {"aud": "other"}, {"iss": "other"}, {"exp": None}, {"jti": None}, {"nbf": None}, {"sub": "x"}, {"sub": None},
         {"role": "ROOT"}, {"role": None}, {"exp": "soon"}, {"exp": 1}, {"exp": 10**400}, {"nbf": 99999999999},
-        {"aud": ["other"]},
+        {"aud": ["other"]}, {"aud": None}, {"iss": None}, {"nbf": float("nan")}, {"exp": float("nan")},
     ],
 )  # fmt: skip
-def test_signed_but_wrong(
-    tokens: EdDsaTokens, key: Ed25519PrivateKey, clock: SetClock, changes: dict[str, Any]
+async def test_signed_but_wrong(mint: Mint, changes: dict[str, Any]) -> None:
+    await mint.tokens.check(mint.signed())
+    await refused(mint, mint.signed(claims=json.dumps(mint.claims(**changes))))
+
+
+@pytest.mark.requirement("ID-01", "ID-08")
+async def test_forged(mint: Mint) -> None:
+    head, body, signature = mint.tokens.issue(PERSON).text.split(".")
+    kid = {"kid": mint.kid, "typ": "at+jwt"}
+    stranger = Ed25519PrivateKey.generate()
+    unsigned = jwt.encode(mint.claims(), None, algorithm="none", headers=kid)
+    by_public_key = jwt.encode(mint.claims(), mint.public_key, algorithm="HS256", headers=kid)
+    by_stranger = jwt.encode(mint.claims(), stranger, algorithm="EdDSA", headers=kid)
+    altered = encoded(json.dumps(mint.claims()).encode())
+    for token in (
+        unsigned, unsigned + signature, by_public_key, by_stranger, f"{head}.{altered}.{signature}", f"{head}.{body}.",
+        f"{head}.{body}", f"{head}.{body}.{signature}.", "", "a.b.c", "....", "\x00", "é.é.é",
+        f"{head}.{body}.{signature}" + "x" * 5000,
+    ):  # fmt: skip
+        await refused(mint, token)
+
+
+@pytest.mark.requirement("ID-01", "ID-08")
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"alg": "none"}, {"alg": "HS256"}, {"alg": "eddsa"}, {"alg": ["EdDSA"]}, {"alg": None}, {"typ": "JWT"},
+        {"kid": "../../../../dev/null"}, {"kid": "' OR 1=1 --"}, {"kid": "x" * 3000}, {"kid": None}, {"kid": 7},
+        {"kid": ["a"]}, {"kid": ""}, {"jku": "https://evil.example/jwks.json"},
+        {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}},
+        {"x5u": "https://evil.example/cert.pem"}, {"x5c": ["MII"]}, {"crit": ["exp"]},
+        {"b64": False, "crit": ["b64"]}, {"b64": False}, {"zip": "DEF"}, {"cty": "JWT"},
+    ],
+)  # fmt: skip
+async def test_a_header_that_asks_to_be_trusted_is_refused_whoever_signed_it(
+    mint: Mint, members: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = jwt.encode(claims(clock), key, algorithm="EdDSA", headers={"kid": key_id(key.public_key())})
-    tokens.check(good)
-    forged = jwt.encode(claims(clock, **changes), key, algorithm="EdDSA", headers={"kid": key_id(key.public_key())})
-    with pytest.raises(NotAuthenticatedError):
-        tokens.check(forged)
+    monkeypatch.setattr("yoyaku.booking.adapters.jwt.key_ring.UNKNOWN_EVERY_SECONDS", 0.0)
+    await refused(mint, mint.signed(**members))
 
 
 @pytest.mark.requirement("ID-01")
-def test_forged(tokens: EdDsaTokens, key: Ed25519PrivateKey, clock: SetClock) -> None:
-    kid = key_id(key.public_key())
-    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    stranger = Ed25519PrivateKey.generate()
-    unsigned = jwt.encode(claims(clock), None, algorithm="none", headers={"kid": kid})
-    by_public_key = jwt.encode(claims(clock), raw, algorithm="HS256", headers={"kid": kid})
-    by_stranger = jwt.encode(claims(clock), stranger, algorithm="EdDSA", headers={"kid": kid})
-    unknown_kid = jwt.encode(claims(clock), key, algorithm="EdDSA", headers={"kid": "../../etc/passwd"})
-    no_kid = jwt.encode(claims(clock), key, algorithm="EdDSA")
-    good = tokens.issue(PERSON).text
+async def test_what_two_readers_could_read_differently_is_refused(mint: Mint) -> None:
+    await refused(mint, mint.signed(header=f'{{"alg":"none","alg":"EdDSA","kid":"{mint.kid}","typ":"at+jwt"}}'))
+    claims = json.dumps(mint.claims())
+    await refused(mint, mint.signed(claims=claims[:-1] + ', "role": "USER"}'))
+    for text in ('"x"', "[]", "null", "7", "[" * 900, '{"a":' * 400):
+        await refused(mint, mint.signed(claims=text))
+        await refused(mint, mint.signed(header=text))
+    good = mint.signed()
+    await mint.tokens.check(good)
     head, body, signature = good.split(".")
-    altered = base64.urlsafe_b64encode(json.dumps(claims(clock)).encode()).decode().rstrip("=")
-    for token in (
-        unsigned, by_public_key, by_stranger, unknown_kid, no_kid, f"{head}.{altered}.{signature}",
-        f"{head}.{body}.", "", "a.b.c", "....", "\x00", good + "x" * 5000,
-    ):  # fmt: skip
-        with pytest.raises(NotAuthenticatedError):
-            tokens.check(token)
+    for token in (f"{head}.{body}.{signature}=", f"{head}\n.{body}.{signature}", f"{head}.{body}.!{signature}"):
+        await refused(mint, token)
 
 
-def test_a_key_that_others_may_read_is_refused(tmp_path: Path, key: Ed25519PrivateKey) -> None:
-    file = tmp_path / "key.pem"
-    file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    file.chmod(0o644)
-    with pytest.raises(KeyFileError, match="0600"):
-        read_private_key(file)
-    file.chmod(0o600)
-    assert key_id(read_private_key(file).public_key()) == key_id(key.public_key())
-    file.write_text("nothing")
-    with pytest.raises(KeyFileError):
-        read_private_key(file)
+@pytest.mark.requirement("ID-01")
+async def test_a_signature_has_one_form_only(mint: Mint) -> None:
+    head, body, signature = mint.signed().split(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+    assert await mint.tokens.check(f"{head}.{body}.{encoded(raw)}")
+    twin = int.from_bytes(raw[32:], "little") + ORDER_OF_ED25519
+    await refused(mint, f"{head}.{body}.{encoded(raw[:32] + twin.to_bytes(32, 'little'))}")
+    # The last character of 64 bytes in base64 has four bits that say nothing.
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    await refused(mint, f"{head}.{body}.{signature[:-1]}{alphabet[alphabet.index(signature[-1]) + 1]}")
+
+
+@pytest.mark.requirement("ID-08")
+async def test_a_token_found_good_before_is_refused_once_its_key_is_revoked(mint: Mint) -> None:
+    token = mint.tokens.issue(PERSON).text
+    await mint.tokens.check(token)
+    mint.rows.clear()
+    await mint.ring.load()
+    await refused(mint, token)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-OPEN = {"/api/v1/auth/login", "/health/live", "/health/ready", "/health/startup"}
+OPEN = {"/api/v1/auth/login", "/health/live", "/health/ready", "/health/startup", "/.well-known/jwks.json"}
 REFUSED_TO = {
     ("POST", "/api/v1/users"): {"USER", "OPERATOR"},
     ("POST", "/api/v1/rooms"): {"USER", "OPERATOR"},

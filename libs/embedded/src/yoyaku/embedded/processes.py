@@ -167,13 +167,12 @@ def _own_settings(process: ServiceProcess, around: Surroundings, secrets: Secret
             "HTTP_HOST": around.gateway_host,
             "HTTP_PORT": str(around.gateway_port),
             "WORKERS": str(around.workers),
-            "JWT_PRIVATE_KEY_FILE": str(secrets.jwt_private_key_file()),
+            "KEY_ENCRYPTION_KEY_FILE": str(secrets.key_encryption_key_file()),
             "DIGEST_KEY_FILE": str(secrets.digest_key_file()),
             **_LIMITS_OF_ONE_MACHINE,
         }
     own = {"HEALTH_PORT": str(around.health_ports[process.name])}
     if process.service == "booking":
-        own["JWT_PRIVATE_KEY_FILE"] = str(secrets.jwt_private_key_file())
         own["DIGEST_KEY_FILE"] = str(secrets.digest_key_file())
     if process.service == "backup-coordinator":
         own |= {

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import nkeys
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
 _PASSWORD_BYTES = 24
-_DIGEST_KEY_BYTES = 32
+_KEY_BYTES = 32
 _NKEY_BYTES = 32
 _NKEYS: Any = nkeys
 """The library has no types."""
@@ -65,13 +63,13 @@ class SecretsFolder:
         """Return the public nkeys of bus users by user."""
         return {user: self.nkey_public(user) for user in users}
 
-    def jwt_private_key_file(self) -> Path:
-        """Return the file with the Ed25519 key that signs access tokens (PKCS 8, PEM)."""
-        return self._kept("jwt-signing-key.pem", _new_signing_key)
+    def key_encryption_key_file(self) -> Path:
+        """Return the file with the key that seals the signing keys in the database (32 bytes, hexadecimal)."""
+        return self._kept("key-encryption.key", lambda: secrets.token_hex(_KEY_BYTES))
 
     def digest_key_file(self) -> Path:
         """Return the file with the key of keyed hashes (32 bytes, hexadecimal)."""
-        return self._kept("digest.key", lambda: secrets.token_hex(_DIGEST_KEY_BYTES))
+        return self._kept("digest.key", lambda: secrets.token_hex(_KEY_BYTES))
 
     def _kept(self, name: str, make: Callable[[], str]) -> Path:
         path = self.folder / name
@@ -97,8 +95,3 @@ class SecretsFolder:
 def _new_nkey_seed() -> str:
     seed: bytes = _NKEYS.encode_seed(os.urandom(_NKEY_BYTES), nkeys.PREFIX_BYTE_USER)
     return seed.decode()
-
-
-def _new_signing_key() -> str:
-    key = Ed25519PrivateKey.generate()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

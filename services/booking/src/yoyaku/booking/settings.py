@@ -78,6 +78,13 @@ class RateLimitSettings(BaseModel):
     """How many keys are remembered, 16 bytes each; beyond that, those that used the least are forgotten first."""
 
 
+class KeySettings(DatabaseSettings):
+    """What the commands about signing keys need."""
+
+    key_encryption_key_file: Path
+    """32 bytes in hex: seals the signing keys that the database keeps; mode 0600, the same on every machine."""
+
+
 class GatewaySettings(DatabaseSettings):
     """What the gateway needs."""
 
@@ -89,8 +96,8 @@ class GatewaySettings(DatabaseSettings):
     """Port to listen on."""
     workers: int = Field(default=2, ge=1, le=64)
     """Processes that serve requests."""
-    jwt_private_key_file: Path
-    """Ed25519 key in PEM that signs access tokens; mode 0600."""
+    key_encryption_key_file: Path
+    """32 bytes in hex: opens the signing keys that the database keeps sealed; mode 0600, the same on every machine."""
     digest_key_file: Path
     """32 bytes in hex: the key of the digests of unknown user ids and user agents; mode 0600."""
     hash_threads: int = Field(default=1, ge=1, le=64)

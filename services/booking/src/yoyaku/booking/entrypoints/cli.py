@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from yoyaku.booking.entrypoints import cli_keys
+
 ADMIN_EXISTS: Final = 3
 _SERVER: Final = "yoyaku.booking.entrypoints.http.server"
 _WORKER: Final = "yoyaku.booking.entrypoints.worker"
@@ -21,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Rooms, reservations, people and sign-in: the gateway, its worker, and what is done once.",
 )
+app.add_typer(cli_keys.app, name="keys")
 
 
 def _commands() -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 from loguru import logger
 
 from yoyaku.booking.adapters.argon2.passwords import Argon2Passwords
-from yoyaku.booking.adapters.jwt.tokens import EdDsaTokens, read_private_key
+from yoyaku.booking.adapters.jwt.sealing import Seal
+from yoyaku.booking.adapters.jwt.tokens import EdDsaTokens
 from yoyaku.booking.adapters.nats.blocks import BlockWatch
 from yoyaku.booking.adapters.nats.services import NatsServices
 from yoyaku.booking.adapters.postgres.blocks import PostgresBlocks
@@ -22,14 +23,16 @@ from yoyaku.booking.usecases.consult_services import ListBackups, SearchAuditLog
 from yoyaku.booking.usecases.limit_requests import LimitRequests
 from yoyaku.booking.usecases.ports.chance import Clock, NewId
 from yoyaku.booking.usecases.ports.sign_in import Tokens
+from yoyaku.booking.usecases.ports.signing_keys import KeyPublisher
 from yoyaku.booking.usecases.report_throttled import ReportThrottled
 from yoyaku.booking.wiring.identity import Identity, make_identity
+from yoyaku.booking.wiring.keys import running_keys
 from yoyaku.booking.wiring.limits import make_limit
 from yoyaku.booking.wiring.outbox import make_outbox
 from yoyaku.booking.wiring.parts import Parts
 from yoyaku.booking.wiring.reservations import Reservations, make_reservations
 from yoyaku.booking.wiring.rooms import Rooms, make_rooms
-from yoyaku.booking.wiring.secrets import new_id, read_digest
+from yoyaku.booking.wiring.secrets import new_id, read_digest, read_key
 from yoyaku.lifecycle.health import at_head
 from yoyaku.lifecycle.process import utc_now, version_of
 from yoyaku.lifecycle.work import disconnect, in_background
@@ -51,6 +54,7 @@ class Gateway:
     search_audit_log: SearchAuditLog
     list_backups: ListBackups
     tokens: Tokens
+    keys: KeyPublisher
     blocklist: Blocklist
     health: Health
     limit: LimitRequests
@@ -65,7 +69,7 @@ async def running_gateway(
     NATS may be away; the gateway then knows the blocks that the database holds, and connects when it can.
     `end_process` is called when following the blocks fails by a defect.
     """
-    private_key = read_private_key(settings.jwt_private_key_file)
+    seal = Seal(read_key(settings.key_encryption_key_file))
     digest = read_digest(settings.digest_key_file)
     broker = make_broker(settings.nats, service=SERVICE)
     blocklist = Blocklist()
@@ -102,18 +106,20 @@ async def running_gateway(
             now=now,
         )
         services = NatsServices(broker, timeout_seconds=settings.question_timeout_seconds)
-        tokens = EdDsaTokens(private_key, now=now)
-        yield Gateway(
-            identity=make_identity(parts, passwords, tokens),
-            rooms=make_rooms(parts),
-            reservations=make_reservations(parts),
-            search_audit_log=SearchAuditLog(services, parts.check),
-            list_backups=ListBackups(services, parts.check),
-            tokens=tokens,
-            blocklist=blocklist,
-            health=_gateway_health(pool, broker, watch),
-            limit=make_limit(settings.rate_limit, throttled, digest),
-        )
+        async with running_keys(parts, seal, end_process=end_process) as keys:
+            tokens = EdDsaTokens(keys, now=now)
+            yield Gateway(
+                identity=make_identity(parts, passwords, tokens),
+                rooms=make_rooms(parts),
+                reservations=make_reservations(parts),
+                search_audit_log=SearchAuditLog(services, parts.check),
+                list_backups=ListBackups(services, parts.check),
+                tokens=tokens,
+                keys=keys,
+                blocklist=blocklist,
+                health=_gateway_health(pool, broker, watch),
+                limit=make_limit(settings.rate_limit, throttled, digest),
+            )
 
 
 def _gateway_health(pool: Pool, broker: ServiceBroker, watch: BlockWatch) -> Health:

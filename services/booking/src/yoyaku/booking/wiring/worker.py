@@ -9,6 +9,7 @@ from loguru import logger
 from yoyaku.booking.adapters.nats.blocks import BlockCopier
 from yoyaku.booking.adapters.postgres.answers import expire_answers
 from yoyaku.booking.adapters.postgres.blocks import PostgresBlocks
+from yoyaku.booking.adapters.postgres.signing_keys import forget_secrets
 from yoyaku.booking.settings import PACKAGE, SERVICE, WorkerSettings
 from yoyaku.booking.usecases.ports.chance import Clock
 from yoyaku.lifecycle.health import at_head, backlog
@@ -74,6 +75,7 @@ async def _expire(pool: Pool, blocks: PostgresBlocks, every_seconds: float, now:
             async with transaction(pool) as connection:
                 expired = await expire_answers(connection, now(), limit=_EXPIRED_A_TIME)
             await blocks.expire(now())
+            await forget_secrets(pool, now())
         except PostgresError as error:
             logger.bind(cause=str(error)).warning("expiry must wait for the database")
             expired = 0

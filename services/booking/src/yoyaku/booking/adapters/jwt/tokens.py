@@ -1,81 +1,52 @@
 """Issue and check access tokens.
 
 Invariant: a token counts only when this service signed it with EdDSA, for this audience, and its time is now. Tokens
-found good are remembered (bounded) so that a signature is checked once; the times are judged on every use.
-Source: RFC 7519, RFC 8037, RFC 8725; `kid` is the RFC 7638 thumbprint.
+found good are remembered (bounded, and no longer than their key is believed) so that a signature is checked once; the
+times are judged on every use.
+Source: RFC 7519, RFC 8037, RFC 8725.
 """
 
 import base64
-import hashlib
+import binascii
 import json
-import stat
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from yoyaku.booking.adapters.jwt.key_ring import KeyRing
 from yoyaku.booking.domain.errors import NotAuthenticatedError
 from yoyaku.booking.domain.person import Person, Role
+from yoyaku.booking.domain.signing_key import TOKEN_LIFETIME
 from yoyaku.booking.usecases.ports.chance import Clock
 from yoyaku.booking.usecases.ports.sign_in import AccessToken, Principal
 
 ISSUER: Final = "yoyaku"
 AUDIENCE: Final = "yoyaku-api"
 ALGORITHM: Final = "EdDSA"
-LIFETIME_SECONDS: Final = 15 * 60
+TYPE_HEADER: Final = "at+jwt"
+LIFETIME_SECONDS: Final = int(TOKEN_LIFETIME.total_seconds())
 CLOCK_LEEWAY_SECONDS: Final = 5
 """How far ahead another process's clock may be."""
 _REMEMBERED: Final = 10_000
 _LONGEST: Final = 4096
+_KEY_ID_LENGTH: Final = 43
+"""Of a SHA-256 in base64url."""
 _REQUIRED: Final = ["iss", "aud", "sub", "role", "iat", "nbf", "exp", "jti"]
 
 
-class KeyFileError(Exception):
-    """The file with the signing key cannot be used."""
-
-
-def read_private_key(path: Path) -> Ed25519PrivateKey:
-    """Read the PEM file of the signing key. Raises KeyFileError when it is no Ed25519 key or others may read it."""
-    try:
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise KeyFileError(f"{path} is readable by group or others; it must be mode 0600")
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except OSError as error:
-        raise KeyFileError(f"{path}: {error.strerror}") from error
-    except (ValueError, TypeError) as error:
-        raise KeyFileError(f"{path} holds no unencrypted private key in PEM") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(f"{path} holds no Ed25519 key")
-    return key
-
-
-def key_id(key: Ed25519PublicKey) -> str:
-    """Return the thumbprint of a public key (RFC 7638)."""
-    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    members = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(raw)}
-    return _base64url(hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest())
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
 class EdDsaTokens:
-    """Signs with one key and accepts the signatures of that key."""
+    """Signs with the key whose turn it is and accepts the signatures of every key that verifies."""
 
-    def __init__(self, private_key: Ed25519PrivateKey, *, now: Clock) -> None:
-        self._private_key = private_key
-        self._key_id = key_id(private_key.public_key())
-        self._public_keys: Mapping[str, Ed25519PublicKey] = {self._key_id: private_key.public_key()}
+    def __init__(self, keys: KeyRing, *, now: Clock) -> None:
+        self._keys = keys
         self._now = now
         self._known: dict[str, Principal] = {}
+        self._edition = keys.edition
 
     def issue(self, person: Person) -> AccessToken:
-        """Sign a token for the person, good for 15 minutes from now."""
+        """Sign a token for the person, good for 15 minutes. Raises ServiceUnavailableError when no key can sign."""
+        key_id, private_key = self._keys.signer()
         issued_at = int(self._now().timestamp())
         claims = {
             "iss": ISSUER,
@@ -87,16 +58,20 @@ class EdDsaTokens:
             "exp": issued_at + LIFETIME_SECONDS,
             "jti": str(uuid4()),
         }
-        text = jwt.encode(
-            claims, self._private_key, algorithm=ALGORITHM, headers={"kid": self._key_id, "typ": "at+jwt"}
-        )
+        text = jwt.encode(claims, private_key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": TYPE_HEADER})
         return AccessToken(text, LIFETIME_SECONDS)
 
-    def check(self, token: str) -> Principal:
-        """Return who the token speaks for. Raises NotAuthenticatedError."""
+    async def check(self, token: str) -> Principal:
+        """Return who the token speaks for.
+
+        Raises NotAuthenticatedError, and PostgresError when only the database could tell whether there is such a key.
+        """
+        if self._edition != self._keys.edition:
+            self._known.clear()
+            self._edition = self._keys.edition
         principal = self._known.get(token)
         if principal is None:
-            principal = self._verified(token)
+            principal = await self._verified(token)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[token] = principal
@@ -106,13 +81,11 @@ class EdDsaTokens:
             raise NotAuthenticatedError
         return principal
 
-    def _verified(self, token: str) -> Principal:
-        if len(token) > _LONGEST:
+    async def _verified(self, token: str) -> Principal:
+        key = await self._keys.verifier(_named_key(token))
+        if key is None:
             raise NotAuthenticatedError
         try:
-            key = self._public_keys.get(str(jwt.get_unverified_header(token).get("kid")))
-            if key is None:
-                raise NotAuthenticatedError
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
@@ -130,3 +103,33 @@ class EdDsaTokens:
             )
         except (jwt.InvalidTokenError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise NotAuthenticatedError from error
+
+
+def _named_key(token: str) -> str:
+    """Return the key id of a token that looks exactly as this service writes them. Raises NotAuthenticatedError.
+
+    Anything else in the header (`jku`, `jwk`, `x5u`, `crit`, `b64`, another `alg`) would ask us to trust the sender;
+    a member that comes twice would mean different things to different readers.
+    """
+    parts = token.split(".") if len(token) <= _LONGEST else []
+    if len(parts) != 3:
+        raise NotAuthenticatedError
+    try:
+        header, claims = [base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in parts[:2]]
+        members = json.loads(header.decode(), object_pairs_hook=_without_twins)
+        json.loads(claims.decode(), object_pairs_hook=_without_twins)
+    except (ValueError, binascii.Error, RecursionError) as error:
+        raise NotAuthenticatedError from error
+    key_id = members.get("kid") if isinstance(members, dict) else None
+    if not isinstance(key_id, str) or len(key_id) != _KEY_ID_LENGTH:
+        raise NotAuthenticatedError
+    if members != {"alg": ALGORITHM, "kid": key_id, "typ": TYPE_HEADER}:
+        raise NotAuthenticatedError
+    return key_id
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member comes twice")
+    return members

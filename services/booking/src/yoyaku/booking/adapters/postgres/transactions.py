@@ -19,6 +19,7 @@ from yoyaku.booking.adapters.postgres.reservations import (
     to_placing,
 )
 from yoyaku.booking.adapters.postgres.rooms import PostgresRooms, read_room, read_rooms, read_sites
+from yoyaku.booking.adapters.postgres.signing_keys import PostgresSigningKeys
 from yoyaku.booking.domain.availability import RoomCalendar
 from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.reservation import Reservation
@@ -69,6 +70,11 @@ class PostgresTransaction:
     def answers(self) -> PostgresAnswers:
         """The answers kept under Idempotency-Keys."""
         return PostgresAnswers(self._outbox.connection, keep_for=self._keep_answers_for)
+
+    @property
+    def signing_keys(self) -> PostgresSigningKeys:
+        """The keys that sign access tokens."""
+        return PostgresSigningKeys(self._outbox.connection)
 
     def emit(self, event: Event, *, subject: str, actor: str, client_address: str | None) -> None:
         """Record a fact; it is published after the commit and only then."""

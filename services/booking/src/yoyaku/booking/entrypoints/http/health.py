@@ -11,6 +11,7 @@ from yoyaku.booking.domain.person import Role
 from yoyaku.booking.entrypoints.http.principal import gateway_of, known_caller
 from yoyaku.booking.entrypoints.http.replies import reply
 from yoyaku.observability.health import MEDIA_TYPE, HealthReport
+from yoyaku.postgres.errors import PostgresError
 
 router = APIRouter(prefix="/health", tags=["Health"])
 
@@ -49,5 +50,5 @@ async def _answer(request: Request, report: HealthReport) -> Response:
 async def _is_watcher(request: Request) -> bool:
     try:
         return (await known_caller(request)).role in _WATCHERS
-    except NotAuthenticatedError:
+    except (NotAuthenticatedError, PostgresError):
         return False

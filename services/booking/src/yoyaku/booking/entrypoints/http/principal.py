@@ -27,7 +27,7 @@ async def known_caller(request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NotAuthenticatedError
-    principal = gateway_of(request).tokens.check(token.strip())
+    principal = await gateway_of(request).tokens.check(token.strip())
     return Caller(
         principal.person_id,
         principal.role,

@@ -42,8 +42,8 @@ class Principal:
 class Tokens(Protocol):
     """Access tokens."""
 
-    def check(self, token: str) -> Principal:
+    async def check(self, token: str) -> Principal:
         """Return who the token speaks for. Raises NotAuthenticatedError."""
 
     def issue(self, person: Person) -> AccessToken:
-        """Sign a token for the person."""
+        """Sign a token for the person. Raises ServiceUnavailableError when no key can sign."""

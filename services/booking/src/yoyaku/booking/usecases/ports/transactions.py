@@ -11,6 +11,7 @@ from yoyaku.booking.usecases.ports.closures import Closures
 from yoyaku.booking.usecases.ports.people import People
 from yoyaku.booking.usecases.ports.reservations import Placing, Reservations
 from yoyaku.booking.usecases.ports.rooms import Rooms
+from yoyaku.booking.usecases.ports.signing_keys import SigningKeys
 from yoyaku.contracts.envelope import Event
 
 
@@ -46,6 +47,10 @@ class Transaction(Protocol):
     @property
     def answers(self) -> Answers:
         """The answers kept under Idempotency-Keys."""
+
+    @property
+    def signing_keys(self) -> SigningKeys:
+        """The keys that sign access tokens."""
 
     def emit(self, event: Event, *, subject: str, actor: str, client_address: str | None) -> None:
         """Record a fact; it is published after the commit and only then."""
