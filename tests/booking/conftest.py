@@ -180,6 +180,19 @@ async def furnished(service: Service) -> House:
     return house
 
 
+@dataclass
+class BookingService:
+    """Makes gateways that a module of tests shares."""
+
+    make: Callable[..., Service] = Service
+    furnish: Callable[[Service], Awaitable[House]] = furnished
+
+
+@pytest.fixture(scope="session")
+def booking_service() -> BookingService:
+    return BookingService()
+
+
 @pytest_asyncio.fixture
 async def service(
     database: Callable[..., Awaitable[Database]], bus: Bus, test_secrets: SecretsFolder, tmp_path: Path

@@ -86,8 +86,8 @@ def _about_to_commit(read_only: bool) -> None:  # noqa: FBT001
 def before_each_commit(call: Callable[[], None]) -> Iterator[None]:
     """Call this when a transaction of the block that writes has done its work and is about to commit.
 
-    For a single statement that is before it is sent. What it raises rolls the transaction back. It is the place to lift a deadline: a commit that was asked for and then
-    cancelled may have happened.
+    For a single statement that is before it is sent. What it raises rolls the transaction back. It is the place to lift
+    a deadline: a commit that was asked for and then cancelled may have happened.
     """
     token = _before_commit.set(call)
     try:

@@ -16,8 +16,12 @@ from yoyaku.postgres.transaction import before_each_commit
 async def within(seconds: float) -> AsyncIterator[None]:
     """Give the block so long until its first commit. Raises Problem 503 `deadline-exceeded`."""
     timeout = asyncio.timeout(seconds)
+    over = False
 
     def lift() -> None:
+        if over:
+            # Work that the request began and nobody waited for, such as recording counted refusals.
+            return
         try:
             timeout.reschedule(None)
         except RuntimeError:
@@ -37,3 +41,5 @@ async def within(seconds: float) -> AsyncIterator[None]:
             facts={"limit_seconds": seconds},
             headers={"Retry-After": RETRY_AFTER_SECONDS},
         ) from error
+    finally:
+        over = True

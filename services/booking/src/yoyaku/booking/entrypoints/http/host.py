@@ -8,7 +8,7 @@ from yoyaku.booking.entrypoints.http.problems import Problem
 def check_host(headers: Iterable[tuple[bytes, bytes]], allowed: Sequence[str]) -> Problem | None:
     """Return why a request is not for this server; None when it is. Source: RFC 9110 7.2 and 7.4."""
     named = [value for name, value in headers if name == b"host"]
-    if len(named) != 1:
+    if len(named) != 1 or not named[0]:
         return Problem(400, "bad-host", headers={"Connection": "close"})
     if not allowed:
         return None
