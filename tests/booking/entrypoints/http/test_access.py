@@ -12,6 +12,11 @@ OPEN = {"/api/v1/auth/login", "/health/live", "/health/ready", "/health/startup"
 REFUSED_TO = {
     ("POST", "/api/v1/users"): {"USER", "OPERATOR"},
     ("POST", "/api/v1/rooms"): {"USER", "OPERATOR"},
+    ("PATCH", "/api/v1/rooms/{room_id}"): {"USER", "OPERATOR"},
+    ("POST", "/api/v1/rooms/{room_id}/closures"): {"USER", "OPERATOR"},
+    ("DELETE", "/api/v1/rooms/{room_id}/closures/{closure_id}"): {"USER", "OPERATOR"},
+    ("POST", "/api/v1/rooms/{room_id}/retire"): {"USER", "OPERATOR"},
+    ("POST", "/api/v1/rooms/{room_id}/reinstate"): {"USER", "OPERATOR"},
     ("POST", "/api/v1/reservations"): {"OPERATOR"},
     ("POST", "/api/v1/reservations/{reservation_id}/cancel"): {"OPERATOR"},
     ("PATCH", "/api/v1/reservations/{reservation_id}"): {"OPERATOR"},
@@ -24,6 +29,9 @@ REFUSED_TO = {
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/users": {"user_id": "x", "display_name": "x", "role": "USER", "password": "x"},
     "/api/v1/rooms": {"name": "x", "site": "x", "capacity": 1, "time_zone": "Mars/Base"},
+    "/api/v1/rooms/{room_id}": {"capacity": 2},
+    "/api/v1/rooms/{room_id}/closures": {"first_date": "2033-01-01", "last_date": "2033-01-02", "reason": "x"},
+    "/api/v1/rooms/{room_id}/retire": {"reason": "x"},
     "/api/v1/reservations": {
         "room_id": 2_000_000_000,
         "starts_at": "2033-01-01T00:00:00Z",
@@ -44,7 +52,9 @@ async def routes(house: Any) -> list[tuple[str, str]]:
 
 
 async def call(house: Any, method: str, path: str, headers: dict[str, str]) -> Any:
-    address = path.replace("{reservation_id}", str(uuid4()))
+    address = path.replace("{room_id}", "2000000000")
+    for name in ("reservation_id", "closure_id"):
+        address = address.replace(f"{{{name}}}", str(uuid4()))
     params = {"date": "2033-01-01"} if (method, path) == ("GET", "/api/v1/reservations") else None
     body = BODIES.get(path) if method in {"POST", "PATCH"} else None
     if method == "PATCH":

@@ -29,6 +29,9 @@ class Action(StrEnum):
 
     LIST_ROOMS = "room.list"
     CREATE_ROOM = "room.create"
+    CHANGE_ROOM = "room.change"
+    CLOSE_ROOM = "room.close"
+    RETIRE_ROOM = "room.retire"
     PLACE_RESERVATION = "reservation.place"
     READ_RESERVATIONS = "reservation.read"
     READ_ANY_TITLE = "reservation.read-any-title"
@@ -52,6 +55,9 @@ _WATCHERS: Final = frozenset({Role.ADMIN, Role.OPERATOR})
 PERMISSIONS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.LIST_ROOMS: _ALL,
     Action.CREATE_ROOM: _ADMINS,
+    Action.CHANGE_ROOM: _ADMINS,
+    Action.CLOSE_ROOM: _ADMINS,
+    Action.RETIRE_ROOM: _ADMINS,
     Action.PLACE_RESERVATION: _BOOKERS,
     Action.READ_RESERVATIONS: _ALL,
     Action.READ_ANY_TITLE: _ADMINS,

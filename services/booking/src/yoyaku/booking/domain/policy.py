@@ -86,6 +86,19 @@ def rules_of_room(interval: Interval, room: Room) -> list[Violation]:
     return broken + [_closed(closure, interval, room.zone) for closure in closed[:CLOSURES_NAMED]]
 
 
+def conflicts_with(room: Room, reservation: Interval, following: Interval | None) -> list[str]:
+    """Name the rules that an accepted reservation breaks by the room as it is now; `following` is the next one there.
+
+    Nothing is done about it: accepted is accepted, until somebody moves or cancels it (decision 0066).
+    """
+    codes = {violation.code for violation in rules_of_room(reservation, room)}
+    if not all(is_on_grid(at, room.zone) for at in (reservation.starts_at, reservation.ends_at)):
+        codes.add("off-grid")
+    if following is not None and room.occupied_by(reservation).overlaps(room.occupied_by(following)):
+        codes.add("buffer-too-short")
+    return sorted(codes)
+
+
 def _retired(room: Room) -> list[Violation]:
     return [] if room.active else [Violation("room_id", "room-retired")]
 

@@ -55,14 +55,20 @@ class NewRoom:
             site=visible_text(self.site),
             features=tuple(sorted({visible_text(feature) for feature in self.features})),
         )
-        broken = [Violation(name, "blank") for name, text in (("name", tidy.name), ("site", tidy.site)) if not text]
-        if tidy.time_zone not in _time_zones():
-            broken.append(Violation("time_zone", "unknown-time-zone"))
-        if "" in tidy.features:
-            broken.append(Violation("features", "blank"))
+        broken = tidy.broken_rules()
         if broken:
             raise RuleBrokenError(broken)
         return tidy
+
+    def broken_rules(self) -> list[Violation]:
+        """Name what is wrong with it."""
+        texts = (("name", self.name), ("site", self.site))
+        broken = [Violation(field, "blank") for field, text in texts if not visible_text(text)]
+        if self.time_zone not in _time_zones():
+            broken.append(Violation("time_zone", "unknown-time-zone"))
+        if not all(visible_text(feature) for feature in self.features):
+            broken.append(Violation("features", "blank"))
+        return broken
 
 
 @dataclass(frozen=True, slots=True)

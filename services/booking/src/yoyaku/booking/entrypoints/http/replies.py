@@ -27,18 +27,22 @@ def link_to_next(request: Request, **changed: str | None) -> dict[str, str]:
     return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
 
 
-def page_links(request: Request, *, cursor: str | None) -> dict[str, str]:
-    """Return the `Link` header to the first page and to the next one, when there is one (RFC 8288)."""
-    first = {name: value for name, value in request.query_params.items() if name != "cursor"}
-    links = [_link(request, first, "first")]
-    if cursor is not None:
-        links.append(_link(request, {**first, "cursor": cursor}, "next"))
+def page_links(request: Request, **position: str | None) -> dict[str, str]:
+    """Return the `Link` header to the first page and to the next one, when there is one (RFC 8288).
+
+    The position is the parameter that names where the next page starts; None at the end.
+    """
+    links = [f'<{address_with(request, **dict.fromkeys(position))}>; rel="first"']
+    if None not in position.values():
+        links.append(f'<{address_with(request, **position)}>; rel="next"')
     return {"Link": ", ".join(links)}
 
 
-def _link(request: Request, query: Mapping[str, str], relation: str) -> str:
-    address = f"{request.url.path}?{urlencode(query)}" if query else request.url.path
-    return f'<{address}>; rel="{relation}"'
+def address_with(request: Request, **changed: str | None) -> str:
+    """Return the request's own address, relative to the server's root, with parameters changed, or left out by None."""
+    query = [(name, value) for name, value in request.query_params.multi_items() if name not in changed]
+    query += [(name, value) for name, value in changed.items() if value is not None]
+    return f"{request.url.path}?{urlencode(query)}" if query else request.url.path
 
 
 def tagged_reply(request: Request, body: Any, headers: Mapping[str, str]) -> Response:

@@ -1,9 +1,5 @@
 """Lists of reservations: everybody's and the own, page by page."""
 
-import base64
-import binascii
-from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -16,6 +12,7 @@ from yoyaku.booking.domain.errors import RuleBrokenError, Violation
 from yoyaku.booking.domain.reservation import ReservationStatus
 from yoyaku.booking.domain.room import NAME_LENGTH
 from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems, secured
+from yoyaku.booking.entrypoints.http.cursors import cursor_of, place_of
 from yoyaku.booking.entrypoints.http.preconditions import IF_NONE_MATCH_PARAMETER
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.queries import DayText, MomentText, day_of, moment_of
@@ -105,26 +102,10 @@ async def list_my_reservations(
 
 def _shown(request: Request, page: Page, caller: Caller) -> Response:
     entries, following = page
-    links = page_links(request, cursor=None if following is None else _cursor(following))
+    links = page_links(request, cursor=None if following is None else cursor_of(following.starts_at, following.id))
     return tagged_reply(request, {"items": [show_reservation(entry, caller) for entry in entries]}, links)
 
 
-def _cursor(position: Position) -> str:
-    return base64.urlsafe_b64encode(f"{position.starts_at.isoformat()} {position.id}".encode()).decode().rstrip("=")
-
-
 def _position(cursor: str | None) -> Position | None:
-    if cursor is None:
-        return None
-    try:
-        starts_at, _, reservation_id = (
-            base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            .decode("ascii")
-            .partition(" ")
-        )
-        position = Position(datetime.fromisoformat(starts_at), UUID(reservation_id))
-        if position.starts_at.utcoffset() is not None:
-            return replace(position, starts_at=position.starts_at.astimezone(UTC))
-    except (ValueError, OverflowError, binascii.Error):
-        pass
-    raise RuleBrokenError([Violation("cursor", "bad-cursor")])
+    place = place_of(cursor)
+    return None if place is None else Position(*place)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from yoyaku.booking.domain.closure import Closure
 
@@ -17,6 +18,11 @@ class ClosureEntry:
     time_zone: str
     created_at: datetime
     created_by: UUID
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The room's own clock."""
+        return ZoneInfo(self.time_zone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,22 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
         ENGLISH: "The room is closed until {until}: {reason}",
         JAPANESE: "{until}まで利用できません: {reason}",
     },
+    "times-or-days": {
+        ENGLISH: "Give starts_at and ends_at, or first_date and last_date.",
+        JAPANESE: "starts_at と ends_at、または first_date と last_date を指定してください。",
+    },
+    "date-or-days": {
+        ENGLISH: "Give date, or first_date and last_date.",
+        JAPANESE: "date、または first_date と last_date を指定してください。",
+    },
+    "both-or-none": {
+        ENGLISH: "Give both free_from and free_to.",
+        JAPANESE: "free_from と free_to は両方指定してください。",
+    },
+    "too-many-days": {
+        ENGLISH: "At most {max_days} days can be asked for at once.",
+        JAPANESE: "一度に指定できるのは最長{max_days}日です。",
+    },
     "never-open": {
         ENGLISH: "Name at least one opening; null means always open, and a room out of use is retired.",
         JAPANESE: "利用時間を1つ以上指定してください(常時利用可はnull、使わない部屋は廃止)。",
