@@ -19,8 +19,12 @@ AT_ONCE = 8
 LIMITS = {
     "BOOKING_OBSERVABILITY__TRACE_SAMPLE_RATIO": "0.01",
     "BOOKING_OBSERVABILITY__LOG_LEVEL": "WARNING",
+    # A hundred people behind one address; what one of them may do stays as it is.
+    "BOOKING_RATE_LIMIT__ADDRESS_QUOTA": "1000000",
+    "BOOKING_RATE_LIMIT__PERSON_QUOTA": "1000000",
+    "BOOKING_RATE_LIMIT__SIGN_IN_ADDRESS_QUOTA": "1000000",
 }
-"""What differs from `yoyaku up`: production's share of traces."""
+"""What differs from `yoyaku up`: production's share of traces, and limits that one machine's load would meet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,60 +6,33 @@ median counts, because the machine is rarely idle.
 """
 
 import asyncio
-import json
 import os
 import re
-import signal
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
-import httpx
 from loadtests.bench.figure import Figure
 from loadtests.bench.servers import PRODUCTION_SAMPLE_RATIO, Servers, running_servers
+from loadtests.bench.stage import (
+    CONNECTIONS,
+    LIMIT_SECONDS,
+    ROUNDS,
+    SECONDS,
+    WORKER,
+    WORKERS,
+    Stage,
+    furnish,
+    gateway,
+    load,
+    make_admin,
+    process,
+)
 
 from yoyaku.booking.adapters.postgres.reservations import PLACE_WITH_EVENT
-from yoyaku.booking.settings import DatabaseSettings
-from yoyaku.booking.wiring.commands import person_maker
 from yoyaku.embedded.unprivileged import wheel_bin_dir
-from yoyaku.testkit.databases import Database
 
-GOAL_RATIO = 0.3
-CONNECTIONS = (32, 100)
-ROUNDS = 3
-SECONDS = 6
-WARMUP_SECONDS = 1.5
-WORKERS = 2
-POOL_MAX = 8
-"""Connections a worker; beside those of pgbench they must fit the server's limit."""
-PEOPLE = 8
-PASSWORD = "kaigishitsu wo yoyaku 7"
-SLOTS_A_ROUND = 100_000
-READY_SECONDS = 60
-LIMIT_SECONDS = 90
-
-
-@dataclass
-class Stage:
-    """A database with rooms and people, and where the gateway listens."""
-
-    servers: Servers
-    database: Database
-    port: int
-    rooms: list[int]
-    tokens: list[str]
-    slot: int = 0
-
-    def next_slots(self) -> int:
-        """Return where a round's slots begin."""
-        self.slot += SLOTS_A_ROUND
-        return self.slot
+GOAL_RATIO = 0.5
 
 
 def measure() -> list[Figure]:
@@ -84,7 +57,7 @@ def beside_the_relay(servers: Servers, baseline: float) -> Figure:
     database = asyncio.run(servers.databases.create("yoyaku.booking"))
     asyncio.run(make_admin(database))
     ratio = PRODUCTION_SAMPLE_RATIO
-    with gateway(servers, database, ratio) as port, process(servers, database, 0, "worker", ratio):
+    with gateway(servers, database, ratio) as port, process(servers, database, 0, WORKER, ratio):
         return alone(furnish(servers, database, port), "with the relay publishing beside", baseline)
 
 
@@ -94,8 +67,8 @@ def compared(stage: Stage, connections: int) -> Figure:
     for _ in range(ROUNDS):
         booked.append(load(stage, connections))
         bare.append(pgbench(stage, connections))
-    value = statistics.median(result["per_second"] for result in booked)
-    p95 = statistics.median(result["p95_ms"] for result in booked)
+    value = statistics.median(result.per_second for result in booked)
+    typical = min(booked, key=lambda result: abs(result.per_second - value))
     return Figure(
         name=f"bookings over HTTP, {connections} connections",
         value=value,
@@ -103,71 +76,17 @@ def compared(stage: Stage, connections: int) -> Figure:
         baseline_name="pgbench -M prepared",
         baseline=statistics.median(bare),
         goal_ratio=GOAL_RATIO,
-        note=f"{WORKERS} workers, traces sampled at {PRODUCTION_SAMPLE_RATIO:.0%}, p95 {p95:.0f} ms",
+        note=f"{WORKERS} workers, {PRODUCTION_SAMPLE_RATIO:.0%} of traces, p95 {typical.p95_ms:.0f} ms, CPU: {typical.cost}",
     )
 
 
 def alone(stage: Stage, what: str, baseline: float) -> Figure:
     """Measure at the larger number of connections, beside the baseline taken before."""
     connections = CONNECTIONS[-1]
-    value = statistics.median(load(stage, connections)["per_second"] for _ in range(ROUNDS))
+    value = statistics.median(load(stage, connections).per_second for _ in range(ROUNDS))
     return Figure(
         f"bookings over HTTP, {connections} connections, {what}", value, "bookings/s", "pgbench -M prepared", baseline
     )
-
-
-async def make_admin(database: Database) -> None:
-    """Make the ADMIN who furnishes the house."""
-    async with person_maker(DatabaseSettings(database=database.service)) as create_person:
-        await create_person.first_admin("admin", PASSWORD)
-
-
-def furnish(servers: Servers, database: Database, port: int) -> Stage:
-    """Make a room for each connection and people who book."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
-        admin = log_in(client, "admin")
-        headers = {"Authorization": f"Bearer {admin}"}
-        rooms, tokens = [], []
-        for number in range(max(CONNECTIONS)):
-            room = {"name": f"Room {number}", "site": "Tokyo", "capacity": 8, "time_zone": "Asia/Tokyo"}
-            rooms.append(client.post("/api/v1/rooms", json=room, headers=headers).raise_for_status().json()["id"])
-        for number in range(PEOPLE):
-            person = {"user_id": f"p{number}", "display_name": "P", "role": "USER", "password": PASSWORD}
-            client.post("/api/v1/users", json=person, headers=headers).raise_for_status()
-            tokens.append(log_in(client, person["user_id"]))
-    return Stage(servers, database, port, rooms, tokens)
-
-
-def log_in(client: httpx.Client, user_id: str) -> str:
-    """Return an access token."""
-    answer = client.post("/api/v1/auth/login", json={"user_id": user_id, "password": PASSWORD})
-    token: str = answer.raise_for_status().json()["access_token"]
-    return token
-
-
-def load(stage: Stage, connections: int) -> dict[str, Any]:
-    """Book over HTTP from a process of its own."""
-    plan = {
-        "host": "127.0.0.1",
-        "port": stage.port,
-        "connections": connections,
-        "rooms": stage.rooms,
-        "tokens": stage.tokens,
-        "first_slot": stage.next_slots(),
-        "seconds": SECONDS,
-        "warmup_seconds": WARMUP_SECONDS,
-    }
-    told = subprocess.run(
-        [sys.executable, "-m", "loadtests.booking_load"],
-        input=json.dumps(plan).encode(),
-        capture_output=True,
-        check=True,
-        timeout=LIMIT_SECONDS,
-    )
-    result: dict[str, Any] = json.loads(told.stdout)
-    if set(result["statuses"]) != {"201"}:
-        raise RuntimeError(f"not every booking was made: {result['statuses']}")
-    return result
 
 
 def pgbench(stage: Stage, connections: int) -> float:
@@ -221,59 +140,3 @@ def with_values(statement: str, values: list[str]) -> str:
 def flat(statement: str) -> str:
     """Put a statement on one line."""
     return " ".join(statement.split())
-
-
-@contextmanager
-def gateway(servers: Servers, database: Database, sample_ratio: float) -> Iterator[int]:
-    """Run the gateway and yield its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    with process(servers, database, port, "gateway", sample_ratio):
-        transport = httpx.HTTPTransport(retries=0)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport) as client:
-            for _ in range(READY_SECONDS * 10):
-                try:
-                    if client.get("/health/ready").status_code == 200:
-                        break
-                except httpx.HTTPError:
-                    pass
-                subprocess.run(["sleep", "0.1"], check=True)
-        yield port
-
-
-@contextmanager
-def process(servers: Servers, database: Database, port: int, command: str, sample_ratio: float) -> Iterator[None]:
-    """Run one process of the service."""
-    settings = database.service
-    assert settings.password is not None
-    secrets = servers.bus.secrets
-    environment = {
-        **os.environ,
-        "BOOKING_DATABASE__HOST": settings.host,
-        "BOOKING_DATABASE__PORT": str(settings.port),
-        "BOOKING_DATABASE__DATABASE": settings.database,
-        "BOOKING_DATABASE__USER": settings.user,
-        "BOOKING_DATABASE__PASSWORD": settings.password.get_secret_value(),
-        "BOOKING_NATS__URL": servers.bus.url,
-        "BOOKING_NATS__NKEY_SEED_FILE": str(servers.bus.seed_file("booking")),
-        "BOOKING_HTTP_PORT": str(port or 1),
-        "BOOKING_WORKERS": str(WORKERS),
-        "BOOKING_DATABASE__POOL_MAX": str(POOL_MAX),
-        "BOOKING_KEY_ENCRYPTION_KEY_FILE": str(secrets.key_encryption_key_file()),
-        "BOOKING_DIGEST_KEY_FILE": str(secrets.digest_key_file()),
-        "BOOKING_OBSERVABILITY__TRACE_SAMPLE_RATIO": str(sample_ratio),
-        "BOOKING_OBSERVABILITY__LOG_LEVEL": "WARNING",
-        # Judged on each request as always, and never reached.
-        "BOOKING_RATE_LIMIT__ADDRESS_QUOTA": "1000000",
-        "BOOKING_RATE_LIMIT__PERSON_QUOTA": "1000000",
-        "BOOKING_RATE_LIMIT__SIGN_IN_ADDRESS_QUOTA": "1000000",
-        "BOOKING_RATE_LIMIT__SIGN_IN_ACCOUNT_QUOTA": "1000000",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": servers.collector,
-    }
-    started = subprocess.Popen([sys.executable, "-m", "yoyaku.booking", command], env=environment)
-    try:
-        yield
-    finally:
-        started.send_signal(signal.SIGTERM)
-        started.wait(40)

@@ -1,15 +1,17 @@
-"""People who book, as fast as they are answered: `python -m loadtests.booking_load < plan.json > result.json`.
+"""People who book or read as fast as they are answered: `python -m loadtests.http_load < plan.json > result.json`.
 
-One process of its own, raw HTTP/1.1 over kept connections, one request at a time on each. Every request asks for a slot
-that nobody else has; anything but 201 is counted apart. Latencies are of the measured part only.
+One process of its own, raw HTTP/1.1 over kept connections, one request at a time on each. Every booking asks for a slot
+that nobody else has; statuses are counted apart. Latencies are of the measured part only.
 """
 
 import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count, cycle, islice
 from typing import Any, cast
 
 import uvloop
@@ -25,8 +27,11 @@ class Tally:
     ends: float
     latencies: list[float] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
+    answered: int = 0
+    """Every answer, the warm-up's too."""
 
     def add(self, status: str, sent: float, answered: float) -> None:
+        self.answered += 1
         if sent < self.began or answered > self.ends:
             return
         self.latencies.append(answered - sent)
@@ -34,12 +39,10 @@ class Tally:
 
 
 class Person(asyncio.Protocol):
-    """One connection that books one slot after another in a room of its own."""
+    """One connection that sends one request after another."""
 
-    def __init__(self, head: bytes, room_id: int, first_slot: int, tally: Tally) -> None:
-        self._head = head
-        self._room_id = room_id
-        self._slot = first_slot
+    def __init__(self, requests: Iterator[bytes], tally: Tally) -> None:
+        self._requests = requests
         self._tally = tally
         self._buffer = b""
         self._sent = 0.0
@@ -73,46 +76,60 @@ class Person(asyncio.Protocol):
             self.done.set_result(None)
 
     def _ask(self) -> None:
-        starts_at = FIRST_DAY + timedelta(minutes=30 * self._slot)
-        self._slot += 1
+        request = next(self._requests)
+        self._sent = time.perf_counter()
+        self._transport.write(request)
+
+
+def bookings(token: str, room_id: int, first_slot: int) -> Iterator[bytes]:
+    """Ask for one slot after another in a room of one's own."""
+    head = (
+        f"POST /api/v1/reservations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: application/json\r\nContent-Length: "
+    ).encode()
+    for slot in count(first_slot):
+        starts_at = FIRST_DAY + timedelta(minutes=30 * slot)
         body = json.dumps(
             {
-                "room_id": self._room_id,
+                "room_id": room_id,
                 "starts_at": starts_at.isoformat(),
                 "ends_at": (starts_at + timedelta(minutes=30)).isoformat(),
                 "title": "Weekly review",
             }
         ).encode()
-        self._sent = time.perf_counter()
-        self._transport.write(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
+        yield head + str(len(body)).encode() + b"\r\n\r\n" + body
 
 
-async def book(plan: dict[str, Any]) -> dict[str, Any]:
+def reads(token: str, paths: Sequence[str], first: int) -> Iterator[bytes]:
+    """Ask for the paths in turn, from one of them on."""
+    told = f"Host: localhost\r\nAuthorization: Bearer {token}\r\nAccept: application/json\r\n\r\n"
+    requests = [f"GET {path} HTTP/1.1\r\n{told}".encode() for path in paths]
+    return islice(cycle(requests), first % len(requests), None)
+
+
+async def drive(plan: dict[str, Any]) -> dict[str, Any]:
     """Do what the plan says."""
     now = time.perf_counter()
     tally = Tally(now + plan["warmup_seconds"], now + plan["warmup_seconds"] + plan["seconds"])
-    heads = [
-        (
-            f"POST /api/v1/reservations HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
-            "Content-Type: application/json\r\nContent-Length: "
-        ).encode()
-        for token in plan["tokens"]
-    ]
     loop = asyncio.get_running_loop()
     people = []
     for number in range(plan["connections"]):
-        room = plan["rooms"][number % len(plan["rooms"])]
-        head = heads[number % len(heads)]
+        token = plan["tokens"][number % len(plan["tokens"])]
+        if plan["paths"]:
+            requests = reads(token, plan["paths"], number)
+        else:
+            requests = bookings(token, plan["rooms"][number % len(plan["rooms"])], plan["first_slot"])
 
-        def make(head: bytes = head, room: int = room) -> Person:
-            return Person(head, room, plan["first_slot"], tally)
+        def make(requests: Iterator[bytes] = requests) -> Person:
+            return Person(requests, tally)
 
         _, person = await loop.create_connection(make, plan["host"], plan["port"])
         people.append(person.done)
     await asyncio.gather(*people)
     latencies = sorted(tally.latencies)
     return {
-        "per_second": tally.statuses.get("201", 0) / plan["seconds"],
+        "per_second": len(latencies) / plan["seconds"],
+        "answered": tally.answered,
         "statuses": tally.statuses,
         "p50_ms": 1000 * latencies[len(latencies) // 2] if latencies else None,
         "p95_ms": 1000 * latencies[int(len(latencies) * 0.95)] if latencies else None,
@@ -121,7 +138,7 @@ async def book(plan: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     uvloop.install()
-    json.dump(asyncio.run(book(json.load(sys.stdin))), sys.stdout)
+    json.dump(asyncio.run(drive(json.load(sys.stdin))), sys.stdout)
 
 
 if __name__ == "__main__":
