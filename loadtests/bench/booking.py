@@ -20,7 +20,6 @@ from loadtests.bench.stage import (
     ROUNDS,
     SECONDS,
     WORKER,
-    WORKERS,
     Stage,
     furnish,
     gateway,
@@ -76,7 +75,7 @@ def compared(stage: Stage, connections: int) -> Figure:
         baseline_name="pgbench -M prepared",
         baseline=statistics.median(bare),
         goal_ratio=GOAL_RATIO,
-        note=f"{WORKERS} workers, {PRODUCTION_SAMPLE_RATIO:.0%} of traces, p95 {typical.p95_ms:.0f} ms, CPU: {typical.cost}",
+        note=f"{PRODUCTION_SAMPLE_RATIO:.0%} of traces, p95 {typical.p95_ms:.0f} ms, CPU: {typical.cost}",
     )
 
 
