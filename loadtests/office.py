@@ -19,7 +19,7 @@ AT_ONCE = 8
 LIMITS = {
     "BOOKING_OBSERVABILITY__TRACE_SAMPLE_RATIO": "0.01",
     "BOOKING_OBSERVABILITY__LOG_LEVEL": "WARNING",
-    # A hundred people behind one address; what one of them may do stays as it is.
+    # A hundred people behind one address, each of them as busy as the script asks.
     "BOOKING_RATE_LIMIT__ADDRESS_QUOTA": "1000000",
     "BOOKING_RATE_LIMIT__PERSON_QUOTA": "1000000",
     "BOOKING_RATE_LIMIT__SIGN_IN_ADDRESS_QUOTA": "1000000",
