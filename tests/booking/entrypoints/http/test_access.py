@@ -8,7 +8,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-OPEN = {"/api/v1/auth/login", "/health/live", "/health/ready", "/health/startup", "/.well-known/jwks.json"}
+OPEN = {
+    "/api/v1/auth/login",
+    "/api/v1/calendars/{secret}.ics",
+    "/health/live",
+    "/health/ready",
+    "/health/startup",
+    "/.well-known/jwks.json",
+}
 REFUSED_TO = {
     ("POST", "/api/v1/users"): {"USER", "OPERATOR"},
     ("POST", "/api/v1/rooms"): {"USER", "OPERATOR"},
@@ -23,6 +30,9 @@ REFUSED_TO = {
     ("DELETE", "/api/v1/reservations/{reservation_id}"): {"OPERATOR"},
     ("POST", "/api/v1/reservations/{reservation_id}/restore"): {"USER", "OPERATOR"},
     ("GET", "/api/v1/reservations/{reservation_id}/history"): {"USER", "OPERATOR"},
+    ("POST", "/api/v1/calendars"): {"OPERATOR"},
+    ("GET", "/api/v1/calendars"): {"OPERATOR"},
+    ("DELETE", "/api/v1/calendars/{calendar_id}"): {"OPERATOR"},
     ("GET", "/api/v1/audit/entries"): {"USER"},
     ("GET", "/api/v1/backups"): {"USER"},
 }
@@ -41,6 +51,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/reservations/{reservation_id}/cancel": {"reason": "other"},
     "/api/v1/reservations/{reservation_id}/restore": {"comment": "x"},
     "/api/v1/reservations/{reservation_id}": {"title": "x"},
+    "/api/v1/calendars": {"kind": "room", "room_id": 2_000_000_000},
 }
 
 
@@ -53,7 +64,7 @@ async def routes(house: Any) -> list[tuple[str, str]]:
 
 async def call(house: Any, method: str, path: str, headers: dict[str, str]) -> Any:
     address = path.replace("{room_id}", "2000000000")
-    for name in ("reservation_id", "closure_id"):
+    for name in ("reservation_id", "closure_id", "calendar_id"):
         address = address.replace(f"{{{name}}}", str(uuid4()))
     params = {"date": "2033-01-01"} if (method, path) == ("GET", "/api/v1/reservations") else None
     body = BODIES.get(path) if method in {"POST", "PATCH"} else None

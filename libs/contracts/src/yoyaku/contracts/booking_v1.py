@@ -7,6 +7,8 @@ from pydantic import Field
 
 from yoyaku.contracts.envelope import Event
 from yoyaku.contracts.subjects import (
+    BOOKING_CALENDAR_PUBLISHED_V1,
+    BOOKING_CALENDAR_REVOKED_V1,
     BOOKING_RESERVATION_CANCELLED_V1,
     BOOKING_RESERVATION_CONFIRMED_V1,
     BOOKING_RESERVATION_RESCHEDULED_V1,
@@ -159,3 +161,38 @@ class RoomRetired(Event):
     room_id: RoomId
     cancelled_reservations: Count
     """How many accepted reservations were cancelled for it; each has an event of its own."""
+
+
+class CalendarKind(StrEnum):
+    """What a calendar feed shows."""
+
+    MINE = "mine"
+    """The reservations of its owner, with titles."""
+    ROOM = "room"
+    """When one room is held."""
+
+
+class CalendarPublished(Event):
+    """Reservations can be read under a secret address from now on; the address is not part of the fact."""
+
+    TYPE: ClassVar[str] = BOOKING_CALENDAR_PUBLISHED_V1
+
+    calendar_id: Identifier
+    person_id: Identifier
+    """Whose calendar it is."""
+    kind: CalendarKind
+    room_id: RoomId | None = None
+    """The room it shows; none when it shows the owner's reservations."""
+
+
+class CalendarRevoked(Event):
+    """A secret address says nothing any more."""
+
+    TYPE: ClassVar[str] = BOOKING_CALENDAR_REVOKED_V1
+
+    calendar_id: Identifier
+    person_id: Identifier
+    """Whose calendar it was."""
+    kind: CalendarKind
+    room_id: RoomId | None = None
+    revoked_by: Actor

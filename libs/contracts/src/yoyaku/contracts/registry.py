@@ -14,6 +14,8 @@ from pydantic import ValidationError
 from yoyaku.contracts.audit_v1 import IntegrityViolated
 from yoyaku.contracts.backup_v1 import BackupRunCompleted, BackupRunFailed, BackupRunStarted
 from yoyaku.contracts.booking_v1 import (
+    CalendarPublished,
+    CalendarRevoked,
     ReservationCancelled,
     ReservationConfirmed,
     ReservationRescheduled,
@@ -48,6 +50,8 @@ _MODELS: Final[tuple[type[Event], ...]] = (
     ReservationCancelled,
     ReservationRescheduled,
     ReservationRestored,
+    CalendarPublished,
+    CalendarRevoked,
     PersonCreated,
     PersonChanged,
     PersonDisabled,

@@ -29,6 +29,12 @@ BOOKING_ROOM_CLOSED_V1: Final = "booking.room.closed.v1"
 BOOKING_ROOM_RETIRED_V1: Final = "booking.room.retired.v1"
 """A room takes no bookings any more."""
 
+BOOKING_CALENDAR_PUBLISHED_V1: Final = "booking.calendar.published.v1"
+"""Reservations can be read under a secret address from now on."""
+
+BOOKING_CALENDAR_REVOKED_V1: Final = "booking.calendar.revoked.v1"
+"""A secret address says nothing any more."""
+
 IDENTITY_PERSON_CREATED_V1: Final = "identity.person.created.v1"
 """A person may sign in from now on."""
 

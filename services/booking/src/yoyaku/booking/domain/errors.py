@@ -6,6 +6,7 @@ BookingError
 ├── NotAuthenticatedError           no valid access token (401)
 ├── NotPermittedError               the role may not do this (403)
 ├── NotFoundError                   (404)
+│   ├── CalendarNotFoundError       never was, was revoked, or belongs to somebody else
 │   ├── RoomNotFoundError
 │   ├── ClosureNotFoundError
 │   └── ReservationNotFoundError
@@ -18,6 +19,7 @@ BookingError
 │   ├── ClosureOverReservationsError    accepted reservations lie where a room is to be closed
 │   ├── TooManyClosuresError
 │   ├── PersonAlreadyExistsError
+│   ├── TooManyCalendarsError
 │   ├── ReservationAlreadyCancelledError
 │   ├── ReservationNotCancelledError
 │   ├── ReservationEndedError
@@ -96,6 +98,10 @@ class ClosureNotFoundError(NotFoundError):
         self.closure_id = closure_id
 
 
+class CalendarNotFoundError(NotFoundError):
+    """There is no such calendar feed, or not for whoever asks."""
+
+
 class ReservationNotFoundError(NotFoundError):
     """There is no reservation of this id."""
 
@@ -160,6 +166,14 @@ class TooManyClosuresError(ConflictError):
 
 class PersonAlreadyExistsError(ConflictError):
     """The user id is taken."""
+
+
+class TooManyCalendarsError(ConflictError):
+    """The person has as many calendar feeds as are allowed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(str(limit))
+        self.limit = limit
 
 
 class ReservationAlreadyCancelledError(ConflictError):

@@ -43,6 +43,7 @@ class Action(StrEnum):
     READ_RESERVATION_HISTORY = "reservation.read-history"
     LIST_ANOTHERS_RESERVATIONS = "reservation.list-anothers"
     CREATE_PERSON = "person.create"
+    USE_CALENDARS = "calendar.use"
     READ_AUDIT = "audit.read"
     READ_BACKUPS = "backup.read"
 
@@ -69,6 +70,7 @@ PERMISSIONS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.READ_RESERVATION_HISTORY: _ADMINS,
     Action.LIST_ANOTHERS_RESERVATIONS: _WATCHERS,
     Action.CREATE_PERSON: _ADMINS,
+    Action.USE_CALENDARS: _BOOKERS,
     Action.READ_AUDIT: _WATCHERS,
     Action.READ_BACKUPS: _WATCHERS,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from yoyaku.booking.entrypoints.http.texts.catalogue import FIELD_TEXTS, PROBLEM_TEXTS
+from yoyaku.booking.entrypoints.http.texts.catalogue import FIELD_TEXTS
 from yoyaku.booking.entrypoints.http.texts.language import ENGLISH
 from yoyaku.booking.usecases.ports.imports import Fault
 
@@ -54,7 +54,7 @@ def text_of(fault: Fault) -> str:
     """Say in English what is wrong."""
     known: str | None = _TEXTS.get(fault.code)
     if known is None:
-        known = FIELD_TEXTS[fault.code][ENGLISH] if fault.code in FIELD_TEXTS else PROBLEM_TEXTS[fault.code][ENGLISH][0]
+        known = FIELD_TEXTS[fault.code][ENGLISH]
     return known.format_map(fault.facts)
 
 

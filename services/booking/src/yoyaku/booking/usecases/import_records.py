@@ -12,7 +12,8 @@ from operator import attrgetter
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from yoyaku.booking.domain.errors import BookingError, RoomAlreadyExistsError, RuleBrokenError
+from yoyaku.booking.domain.errors import RoomAlreadyExistsError, RoomNotBookableError, RuleBrokenError, Violation
+from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.overlap import overlapping
 from yoyaku.booking.domain.person import Person
 from yoyaku.booking.domain.policy import BookingPolicy, check_user_id
@@ -233,16 +234,20 @@ class _Run:
         return found
 
     def _judged(self, claim: "_Claim") -> "_Wish | None":
-        """Return what is to be stored when the rules of booking allow it; how long ago it was does not matter."""
+        """Return what is to be stored when the rules of booking allow it.
+
+        How long ago it was does not matter, and the hours and closures of today say nothing about what is over.
+        """
         row, room, now = claim.row, claim.room, self.command.now()
         try:
             interval = self.command.policy.judge(row.starts_at, row.ends_at, room, now)
+        except RoomNotBookableError as error:
+            if row.ends_at > now:
+                self._refuse_all(row, error.violations)
+                return None
+            interval = Interval(row.starts_at, row.ends_at)
         except RuleBrokenError as error:
-            for broken in error.violations:
-                self._refuse(row.line_of(broken.field), broken.field, broken.code, **broken.facts)
-            return None
-        except BookingError:
-            self._refuse(row.line_of("room"), "room", "room-not-bookable")
+            self._refuse_all(row, error.violations)
             return None
         reservation = Reservation(
             id=self.command.new_id(),
@@ -254,8 +259,13 @@ class _Run:
             version=1,
             created_at=now,
         )
-        occupied = interval.widened(room.buffer_before, room.buffer_after)
-        return _Wish(row, Imported(reservation, occupied, claim.key[1], claim.fingerprint))
+        booking = Imported(reservation, room.occupied_by(interval), claim.key[1], claim.fingerprint)
+        return _Wish(row, booking)
+
+    def _refuse_all(self, row: BookingRow, violations: Sequence[Violation]) -> None:
+        for broken in violations:
+            name = "room" if broken.field == "room_id" else broken.field
+            self._refuse(row.line_of(name), name, broken.code, **broken.facts)
 
     def _without_rivals_in_files(self, wishes: list["_Wish"]) -> list["_Wish"]:
         by_room: dict[int, list[_Wish]] = {}

@@ -25,6 +25,7 @@ from yoyaku.booking.usecases.ports.chance import Clock, NewId
 from yoyaku.booking.usecases.ports.sign_in import Tokens
 from yoyaku.booking.usecases.ports.signing_keys import KeyPublisher
 from yoyaku.booking.usecases.report_throttled import ReportThrottled
+from yoyaku.booking.wiring.calendars import Calendars, make_calendars
 from yoyaku.booking.wiring.identity import Identity, make_identity
 from yoyaku.booking.wiring.keys import running_keys
 from yoyaku.booking.wiring.limits import make_limit
@@ -50,6 +51,7 @@ class Gateway:
 
     identity: Identity
     rooms: Rooms
+    calendars: Calendars
     reservations: Reservations
     search_audit_log: SearchAuditLog
     list_backups: ListBackups
@@ -85,9 +87,10 @@ async def running_gateway(
         with suppress(TimeoutError):
             async with asyncio.timeout(settings.bus_patience_seconds):
                 await watch.wait_until_loaded()
+        outbox = make_outbox(Waker(broker, service=SERVICE))
         transactions = PostgresTransactions(
             pool,
-            make_outbox(Waker(broker, service=SERVICE)),
+            outbox,
             keep_answers_for=timedelta(hours=settings.idempotency_key_hours),
         )
         check = CheckPermission(transactions, digest=digest)
@@ -111,6 +114,7 @@ async def running_gateway(
             yield Gateway(
                 identity=make_identity(parts, passwords, tokens),
                 rooms=make_rooms(parts),
+                calendars=make_calendars(parts, outbox),
                 reservations=make_reservations(parts),
                 search_audit_log=SearchAuditLog(services, parts.check),
                 list_backups=ListBackups(services, parts.check),

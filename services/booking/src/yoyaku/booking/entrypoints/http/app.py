@@ -22,6 +22,7 @@ from yoyaku.booking.entrypoints.http import (
     audit,
     auth,
     backups,
+    calendars,
     docs,
     health,
     keys,
@@ -49,7 +50,20 @@ _DESCRIPTION: Final = """Books meeting rooms. Errors are `application/problem+js
 English or Japanese by `Accept-Language`; every answer carries `X-Trace-Id`."""
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 """The edge traces: FastAPI's own spans would start a second trace inside it, and cost more (decision 0041)."""
-_ROUTERS: Final = (auth, keys, users, rooms, room_times, reservation_lists, reservations, audit, backups, health, docs)
+_ROUTERS: Final = (
+    auth,
+    keys,
+    users,
+    rooms,
+    room_times,
+    reservation_lists,
+    reservations,
+    calendars,
+    audit,
+    backups,
+    health,
+    docs,
+)
 _ALLOWED: Final = AllowedMethods(module.router for module in _ROUTERS)
 
 

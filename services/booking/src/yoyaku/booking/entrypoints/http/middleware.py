@@ -36,6 +36,7 @@ HEADER_LIMIT_BYTES: Final = 16 * 1024
 TARGET_LIMIT_BYTES: Final = 8 * 1024
 UNKNOWN_ADDRESS: Final = "unknown"
 
+_CALENDARS: Final = "/api/v1/calendars/"
 _HEALTH: Final = "/health/"
 _API_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _STANDARD: Final[tuple[tuple[bytes, bytes], ...]] = (
@@ -128,7 +129,11 @@ class Edge:
             method,
             context=context_from(_header(scope["headers"], b"traceparent")),
             kind=SpanKind.SERVER,
-            attributes={"http.request.method": method, "url.path": scope["path"], "url.scheme": scope["scheme"]},
+            attributes={
+                "http.request.method": method,
+                "url.path": shown_path(scope["path"]),
+                "url.scheme": scope["scheme"],
+            },
         )
         trace_id = format(span.get_span_context().trace_id, "032x")
         exchange = self._exchange(scope, send, trace_id)
@@ -278,6 +283,11 @@ def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
         if key == name:
             return value.decode("latin-1")
     return None
+
+
+def shown_path(path: str) -> str:
+    """Return the path as it may be written down: the address of a calendar feed is its secret."""
+    return f"{_CALENDARS}{{secret}}" if path.startswith(_CALENDARS) else path
 
 
 def client_address(request: Request) -> str:

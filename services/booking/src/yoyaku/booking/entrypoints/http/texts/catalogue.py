@@ -7,7 +7,7 @@ they are.
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from yoyaku.booking.entrypoints.http.texts import gateway, identity, reservations, rooms
+from yoyaku.booking.entrypoints.http.texts import calendars, gateway, identity, reservations, rooms
 from yoyaku.booking.entrypoints.http.texts.language import Text
 
 _Entry = TypeVar("_Entry")
@@ -21,7 +21,7 @@ def _all(*parts: Mapping[str, _Entry]) -> Mapping[str, _Entry]:
 
 
 PROBLEM_TEXTS: Final[Mapping[str, Mapping[str, Text]]] = _all(
-    gateway.PROBLEMS, identity.PROBLEMS, rooms.PROBLEMS, reservations.PROBLEMS
+    calendars.PROBLEMS, gateway.PROBLEMS, identity.PROBLEMS, rooms.PROBLEMS, reservations.PROBLEMS
 )
 """Title and detail of each problem, by code and language."""
 
