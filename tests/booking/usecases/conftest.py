@@ -30,6 +30,7 @@ from yoyaku.booking.usecases.ports.rooms import NewRoom
 from yoyaku.booking.usecases.reschedule_reservation import RescheduleReservation
 from yoyaku.booking.usecases.restore_reservation import RestoreReservation
 from yoyaku.booking.usecases.show_history import ShowHistory
+from yoyaku.booking.usecases.suggest_alternatives import SuggestAlternatives
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.postgres.pool import connected_pool
@@ -72,15 +73,16 @@ def desk(clock: SetClock) -> Any:
     check = CheckPermission(transactions)
     new_id = ids()
     rooms = RememberedRooms(reads)
+    suggest = SuggestAlternatives(reads, BookingPolicy(), clock)
     return Desk(
         transactions=transactions,
         reads=reads,
         passwords=passwords,
         rooms=rooms,
         clock=clock,
-        place=PlaceReservation(transactions, rooms, check, BookingPolicy(), new_id, clock),
+        place=PlaceReservation(transactions, rooms, check, BookingPolicy(), new_id, clock, suggest),
         cancel=CancelReservation(reads, transactions, check, clock),
-        reschedule=RescheduleReservation(Again(reads, rooms), transactions, check, BookingPolicy(), clock),
+        reschedule=RescheduleReservation(Again(reads, rooms), transactions, check, BookingPolicy(), clock, suggest),
         restore=RestoreReservation(Again(reads, rooms), transactions, check, BookingPolicy(), clock),
         history=ShowHistory(reads, check),
         list=ListReservations(reads, check),

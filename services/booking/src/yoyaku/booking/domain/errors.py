@@ -40,6 +40,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from yoyaku.booking.domain.alternative import Alternative
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -115,7 +117,11 @@ class ConflictError(BookingError):
 
 
 class RoomAlreadyReservedError(ConflictError):
-    """Another live reservation of the room overlaps, buffers included."""
+    """Another live reservation of the room overlaps, buffers included; `alternatives` were free a moment ago."""
+
+    def __init__(self, alternatives: Sequence[Alternative] = ()) -> None:
+        super().__init__(f"{len(alternatives)} alternatives")
+        self.alternatives = tuple(alternatives)
 
 
 class RoomNotBookableError(ConflictError):

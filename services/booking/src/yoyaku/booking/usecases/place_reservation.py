@@ -6,7 +6,7 @@ only while the room is still that version, under a shared lock, and only when no
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from yoyaku.booking.domain.errors import (
     BookingError,
@@ -15,6 +15,7 @@ from yoyaku.booking.domain.errors import (
     RoomNotFoundError,
     Violation,
 )
+from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.person import Action
 from yoyaku.booking.domain.policy import BookingPolicy
 from yoyaku.booking.domain.reservation import Reservation, ReservationStatus
@@ -27,6 +28,7 @@ from yoyaku.booking.usecases.ports.chance import Clock, NewId
 from yoyaku.booking.usecases.ports.reservations import Placing, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import RoomDirectory
 from yoyaku.booking.usecases.ports.transactions import Fact, Transactions
+from yoyaku.booking.usecases.suggest_alternatives import SuggestAlternatives
 from yoyaku.contracts.booking_v1 import ReservationConfirmed
 
 ATTEMPTS = 3
@@ -74,6 +76,7 @@ class PlaceReservation:
     policy: BookingPolicy
     new_id: NewId
     now: Clock
+    suggest: SuggestAlternatives
 
     async def __call__(self, caller: Caller, wish: Wish, once: Once | None = None) -> ReservationEntry | StoredAnswer:
         """Return the reservation made, or the answer kept from the first time.
@@ -88,6 +91,9 @@ class PlaceReservation:
                 raise RoomNotFoundError(wish.room_id)
             try:
                 return await self._attempt(caller, wish, room, once)
+            except RoomAlreadyReservedError:
+                wanted = Interval(wish.starts_at.astimezone(UTC), wish.ends_at.astimezone(UTC))
+                raise RoomAlreadyReservedError(await self.suggest(room, wanted)) from None
             except _RoomChangedError:
                 self.rooms.forget(wish.room_id)
             except _RefusedError as refused:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from yoyaku.booking.domain.errors import ReservationNotFoundError
+from yoyaku.booking.domain.errors import ReservationNotFoundError, RoomAlreadyReservedError
 from yoyaku.booking.domain.expected_version import ExpectedVersion
 from yoyaku.booking.domain.history import Author, differences, recorded
 from yoyaku.booking.domain.person import Action
@@ -17,6 +17,7 @@ from yoyaku.booking.usecases.hold_again import Again, Judgement, hold
 from yoyaku.booking.usecases.ports.chance import Clock
 from yoyaku.booking.usecases.ports.reservations import ReservationEntry
 from yoyaku.booking.usecases.ports.transactions import Transaction, Transactions
+from yoyaku.booking.usecases.suggest_alternatives import SuggestAlternatives
 from yoyaku.contracts.booking_v1 import ReservationRescheduled
 
 
@@ -29,6 +30,7 @@ class RescheduleReservation:
     check_permission: CheckPermission
     policy: BookingPolicy
     now: Clock
+    suggest: SuggestAlternatives
 
     async def __call__(
         self, caller: Caller, reservation_id: UUID, wanted: Wanted, expected: ExpectedVersion
@@ -67,9 +69,12 @@ class RescheduleReservation:
             return entry
         author = Author(caller.person_id, now, caller.client_address)
         change = recorded(before, after, Act.RESCHEDULE, author)
-        async with self.transactions.begin() as tx:
-            await hold(tx, Judgement(before, after, change, moved.hold, room))
-            _tell(tx, caller, before, after)
+        try:
+            async with self.transactions.begin() as tx:
+                await hold(tx, Judgement(before, after, change, moved.hold, room))
+                _tell(tx, caller, before, after)
+        except RoomAlreadyReservedError:
+            raise RoomAlreadyReservedError(await self.suggest(room, moved.interval, before)) from None
         return ReservationEntry(after, room.time_zone)
 
 

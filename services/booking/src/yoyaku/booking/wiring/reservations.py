@@ -15,6 +15,7 @@ from yoyaku.booking.usecases.place_reservation import PlaceReservation
 from yoyaku.booking.usecases.reschedule_reservation import RescheduleReservation
 from yoyaku.booking.usecases.restore_reservation import RestoreReservation
 from yoyaku.booking.usecases.show_history import ShowHistory
+from yoyaku.booking.usecases.suggest_alternatives import SuggestAlternatives
 from yoyaku.booking.wiring.parts import Parts
 
 
@@ -45,14 +46,15 @@ def make_reservations(parts: Parts) -> Reservations:
     rooms = RememberedRooms(parts.reads)
     policy = booking_policy(parts.settings)
     again = Again(parts.reads, rooms)
+    suggest = SuggestAlternatives(parts.reads, policy, parts.now)
     reads, transactions, check, now = parts.reads, parts.transactions, parts.check, parts.now
     return Reservations(
-        place_reservation=PlaceReservation(transactions, rooms, check, policy, parts.make_id, now),
+        place_reservation=PlaceReservation(transactions, rooms, check, policy, parts.make_id, now, suggest),
         get_reservation=GetReservation(reads, check),
         list_reservations=ListReservations(reads, check),
         list_my_reservations=ListMyReservations(reads, check),
         cancel_reservation=CancelReservation(reads, transactions, check, now),
-        reschedule_reservation=RescheduleReservation(again, transactions, check, policy, now),
+        reschedule_reservation=RescheduleReservation(again, transactions, check, policy, now, suggest),
         restore_reservation=RestoreReservation(again, transactions, check, policy, now),
         show_history=ShowHistory(reads, check),
     )

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from yoyaku.booking.domain import errors
 from yoyaku.booking.domain.errors import BookingError, RuleBrokenError, Violation
+from yoyaku.booking.entrypoints.http.schemas.problem import show_alternative
 from yoyaku.booking.entrypoints.http.texts.catalogue import FIELD_TEXTS, PROBLEM_TEXTS
 from yoyaku.booking.entrypoints.http.texts.language import negotiate
 from yoyaku.observability.tracing import current_trace_id
@@ -147,6 +148,8 @@ def _from_table(error: BookingError) -> Problem | None:
         facts[name] = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
     if isinstance(error, errors.ServiceRefusedError):
         facts["service_code"] = error.code
+    if isinstance(error, errors.RoomAlreadyReservedError):
+        facts["alternatives"] = [show_alternative(alternative) for alternative in error.alternatives]
     if isinstance(error, errors.ClosureOverReservationsError):
         facts["reservations"] = [asdict(obstacle) for obstacle in error.reservations]
     headers = dict(entry.headers)
