@@ -144,3 +144,7 @@ async def test_a_key_sealed_elsewhere_verifies_but_does_not_sign_here(
         assert ring.signer()[0] == ours
         assert await ring.verifier(theirs) is not None
         await ring.load()
+        table.rows = [row for row in table.rows if row.key.key_id == theirs]
+        await ring.load()
+        with pytest.raises(ServiceUnavailableError):
+            ring.signer()

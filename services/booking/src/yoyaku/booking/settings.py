@@ -3,8 +3,9 @@
 Invariant: built once in `__main__`, passed down, never a global.
 """
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -122,6 +123,12 @@ class GatewaySettings(DatabaseSettings):
     """Names that the gateway answers to, as JSON; `*.example.org` takes all below. Any name when empty."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the API from a browser, as JSON, such as `["https://rooms.example.org"]`."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks of the proxies in front, as JSON, such as `["10.0.0.0/8"]`: what they say of the client is believed."""
+    forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    """The header that every trusted proxy appends the client's address to; the other one is not read."""
+    trust_traceparent: bool = False
+    """Whether anyone's `traceparent` goes on; else only that of a trusted proxy, and others are linked to."""
     drain_grace_seconds: float = Field(default=0.5, ge=0)
     """How long after SIGTERM connections that the kernel had already accepted are still taken up."""
     drain_seconds: int = Field(default=20, ge=1)

@@ -6,19 +6,20 @@ id and the headers of GW-03; no exception leaves this layer.
 
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from loguru import logger
 from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from yoyaku.booking.domain.blocklist import normal_address
 from yoyaku.booking.domain.errors import TooManyRequestsError
+from yoyaku.booking.entrypoints.http.client_address import TrustedProxies
 from yoyaku.booking.entrypoints.http.cors import Cors
 from yoyaku.booking.entrypoints.http.deadline import within
 from yoyaku.booking.entrypoints.http.draining import Draining
@@ -34,7 +35,6 @@ TRACE_ID_HEADER: Final = b"x-trace-id"
 ADDRESS_KEY: Final = "yoyaku.client_address"
 HEADER_LIMIT_BYTES: Final = 16 * 1024
 TARGET_LIMIT_BYTES: Final = 8 * 1024
-UNKNOWN_ADDRESS: Final = "unknown"
 
 _CALENDARS: Final = "/api/v1/calendars/"
 _HEALTH: Final = "/health/"
@@ -83,6 +83,7 @@ class Edge:
         self._settings = settings
         self._now = now
         self._draining = draining
+        self._proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         limits = settings.rate_limit
         self._concurrency = Concurrency(limits.concurrent_per_address, limits.ipv6_prefix_bits)
         origins = settings.cors_origins
@@ -103,8 +104,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        client = scope.get("client")
-        scope[ADDRESS_KEY] = normal_address(client[0]) if client and client[0] else UNKNOWN_ADDRESS
+        believed = self._locate(scope)
         if scope["path"].startswith(_HEALTH):
             await self._untraced(scope, receive, send, None)
             return
@@ -113,7 +113,15 @@ class Edge:
             # A flood of requests is no flood of spans.
             await self._untraced(scope, receive, send, refusal)
             return
-        await self._traced(scope, receive, send, refusal)
+        await self._traced(scope, receive, send, refusal, believed=believed)
+
+    def _locate(self, scope: Scope) -> bool:
+        """Note where the request comes from; say whether it may name the trace that it belongs to."""
+        client = scope.get("client")
+        origin = self._proxies.origin(client[0] if client else None, scope["scheme"], scope["headers"])
+        scope[ADDRESS_KEY] = origin.address
+        scope["scheme"] = origin.scheme
+        return origin.by_proxy or self._settings.trust_traceparent
 
     async def _untraced(self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None) -> None:
         """Answer with a trace id of its own that nothing is recorded under."""
@@ -122,12 +130,16 @@ class Edge:
         with trace.use_span(NonRecordingSpan(context)):
             await exchange.run(self._app, receive, refusal)
 
-    async def _traced(self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None) -> None:
+    async def _traced(
+        self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None, *, believed: bool
+    ) -> None:
         started = time.perf_counter()
         method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        caller = context_from(_header(scope["headers"], b"traceparent"))
         span = _TRACER.start_span(
             method,
-            context=context_from(_header(scope["headers"], b"traceparent")),
+            context=caller if believed else Context(),
+            links=() if believed else _links_to(caller),
             kind=SpanKind.SERVER,
             attributes={
                 "http.request.method": method,
@@ -278,6 +290,12 @@ class _Exchange:
         await self._send(message)
 
 
+def _links_to(caller: Context) -> Sequence[Link]:
+    """Return a link to the trace that a stranger says it is in: to be found from it, not to be part of it."""
+    context = trace.get_current_span(caller).get_span_context()
+    return (Link(context),) if context.is_valid else ()
+
+
 def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
     for key, value in headers:
         if key == name:
@@ -291,6 +309,6 @@ def shown_path(path: str) -> str:
 
 
 def client_address(request: Request) -> str:
-    """Return the socket's address; forwarding headers are not believed."""
+    """Return where the request comes from, as the edge found out."""
     address: str = request.scope[ADDRESS_KEY]
     return address
