@@ -81,16 +81,17 @@ def test_no_label_is_an_id() -> None:
         ("yoyaku.backup_coordinator.telemetry", "create_series()", "yoyaku.backup.runs"),
         ("yoyaku.security_detector.telemetry", "create_series(rule='r')", "yoyaku.security.blocks"),
         ("yoyaku.booking.entrypoints.http.metrics", "create_series()", "yoyaku.auth.attempts"),
+        ("yoyaku.booking.entrypoints.http.metrics", "create_series()", "yoyaku.auth.refreshes"),
     ],
 )
 def test_every_outcome_on_the_page_is_there_from_the_start_at_zero(module: str, call: str, metric: str) -> None:
-    outcomes = listed()[metric][1].partition(": ")[2].split(", ")
+    outcomes = listed()[metric][1].partition(": ")[2].partition(";")[0].split(", ")
     program = (
         f"import sys, {module} as metrics\n"
         "from yoyaku.observability.testing import recorded_metrics\n"
         "seen = recorded_metrics()\n"
         f"metrics.{call}\n"
-        "print(*[seen.value(sys.argv[1], outcome=outcome) for outcome in sys.argv[2:]])"
+        "print(*[seen.total(sys.argv[1], outcome=outcome) for outcome in sys.argv[2:]])"
     )
     command = [sys.executable, "-c", program, metric, *outcomes]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

@@ -3,7 +3,7 @@
 import importlib.util
 import itertools
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,21 +14,35 @@ import pytest
 import pytest_asyncio
 
 from yoyaku.booking.adapters.postgres.transactions import PostgresReads, PostgresTransactions, RememberedRooms
+from yoyaku.booking.domain.denials import Denial
 from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.policy import BookingPolicy
+from yoyaku.booking.domain.session import SessionRules
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.cancel_reservation import CancelReservation
+from yoyaku.booking.usecases.change_password import ChangePassword
+from yoyaku.booking.usecases.change_person import ChangePerson
 from yoyaku.booking.usecases.check_permission import CheckPermission
 from yoyaku.booking.usecases.create_person import CreatePerson
 from yoyaku.booking.usecases.create_room import CreateRoom
+from yoyaku.booking.usecases.disable_person import DisablePerson
+from yoyaku.booking.usecases.enable_person import EnablePerson
+from yoyaku.booking.usecases.get_person import GetPerson
 from yoyaku.booking.usecases.hold_again import Again
+from yoyaku.booking.usecases.issue_tokens import IssueTokens
 from yoyaku.booking.usecases.list_my_reservations import ListMyReservations
+from yoyaku.booking.usecases.list_people import ListPeople
 from yoyaku.booking.usecases.list_reservations import ListReservations
+from yoyaku.booking.usecases.list_sessions import ListSessions
 from yoyaku.booking.usecases.log_in import LogIn
+from yoyaku.booking.usecases.log_out import LogOut
 from yoyaku.booking.usecases.place_reservation import PlaceReservation
 from yoyaku.booking.usecases.ports.rooms import NewRoom
+from yoyaku.booking.usecases.refresh_session import RefreshSession
 from yoyaku.booking.usecases.reschedule_reservation import RescheduleReservation
+from yoyaku.booking.usecases.reset_password import ResetPassword
 from yoyaku.booking.usecases.restore_reservation import RestoreReservation
+from yoyaku.booking.usecases.revoke_session import RevokeSession
 from yoyaku.booking.usecases.show_history import ShowHistory
 from yoyaku.booking.usecases.suggest_alternatives import SuggestAlternatives
 from yoyaku.messaging.ids import new_event_id
@@ -65,6 +79,43 @@ def caller() -> Callable[..., Caller]:
     return lambda role=Role.USER, number=100: Caller(UUID(int=number), role, "127.0.0.1")
 
 
+def identity(
+    transactions: Any, reads: Any, passwords: Any, check: CheckPermission, new_id: Callable[[], UUID], clock: SetClock
+) -> dict[str, Any]:
+    """Return the use cases about sessions and people; `announced` is what was told after commits."""
+    announced: list[Denial] = []
+    secrets = map("secret {}".format, itertools.count(1))
+    tokens = fakes.PlainTokens(clock)
+    issue = IssueTokens(tokens, lambda: next(secrets), SessionRules())
+    common = frozenset({"password"})
+
+    async def announce(denials: Sequence[Denial]) -> None:
+        announced.extend(denials)
+
+    def digest(text: str) -> str:
+        return f"{'d' * 16}{len(text)}"
+
+    def generate() -> str:
+        return "generated and hard to guess"
+
+    return {
+        "announced": announced,
+        "tokens": tokens,
+        "log_in": LogIn(reads, transactions, passwords, issue, digest, new_id, clock),
+        "refresh": RefreshSession(transactions, issue, announce, digest, clock),
+        "log_out": LogOut(transactions, announce, clock),
+        "list_sessions": ListSessions(reads, check, clock),
+        "revoke_session": RevokeSession(transactions, check, announce, clock),
+        "list_people": ListPeople(reads, check),
+        "get_person": GetPerson(reads, check),
+        "change_person": ChangePerson(transactions, check, announce, clock),
+        "disable_person": DisablePerson(transactions, check, announce, clock),
+        "enable_person": EnablePerson(transactions, check),
+        "reset_password": ResetPassword(reads, transactions, passwords, check, common, generate, announce, clock),
+        "change_password": ChangePassword(reads, transactions, passwords, check, common, announce, digest, clock),
+    }
+
+
 @pytest.fixture
 def desk(clock: SetClock) -> Any:
     transactions = fakes.InMemoryTransactions()
@@ -89,7 +140,7 @@ def desk(clock: SetClock) -> Any:
         list_my=ListMyReservations(reads, check),
         create_room=CreateRoom(transactions, check, clock),
         create_person=CreatePerson(transactions, passwords, check, frozenset({"password"}), new_id, clock),
-        log_in=LogIn(reads, transactions, passwords, fakes.PlainTokens(), lambda text: f"{'d' * 16}{len(text)}", clock),
+        **identity(transactions, reads, passwords, check, new_id, clock),
         events=lambda: [emitted.event for emitted in transactions.state.events],
     )
 

@@ -1,6 +1,6 @@
 """The ports in memory, for tests of use cases; `test_ports.py` holds them against the real adapters."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from yoyaku.booking.domain.availability import Holding, RoomCalendar, needed
+from yoyaku.booking.domain.denials import Denial, DenialKind
 from yoyaku.booking.domain.errors import (
     KeyReusedError,
     PersonAlreadyExistsError,
@@ -20,10 +21,11 @@ from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.rescheduling import Hold
 from yoyaku.booking.domain.reservation import HOLDS_THE_ROOM, Reservation
 from yoyaku.booking.domain.room import Room
+from yoyaku.booking.domain.session import RefreshToken, Session
 from yoyaku.booking.domain.signing_key import SigningKey
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
-from yoyaku.booking.usecases.ports.people import Credentials
+from yoyaku.booking.usecases.ports.people import Credentials, PeopleFilter
 from yoyaku.booking.usecases.ports.reservations import Listing, Placing, Position, Record, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import NewRoom, RoomFilter, Site
 from yoyaku.booking.usecases.ports.sign_in import AccessToken, Principal
@@ -56,6 +58,9 @@ class State:
     changes: list[Change] = field(default_factory=list)
     answers: dict[tuple[UUID, str], Kept] = field(default_factory=dict)
     signing_keys: dict[str, StoredKey] = field(default_factory=dict)
+    sessions: dict[UUID, Session] = field(default_factory=dict)
+    refresh_tokens: dict[bytes, RefreshToken] = field(default_factory=dict)
+    denials: dict[tuple[DenialKind, str], Denial] = field(default_factory=dict)
     events: list[Emitted] = field(default_factory=list)
 
 
@@ -65,6 +70,8 @@ class InMemoryTransaction:
     def __init__(self, state: State) -> None:
         self.state = state
         self.people = InMemoryPeople(state)
+        self.sessions = InMemorySessions(state)
+        self.denials = InMemoryDenials(state)
         self.rooms = InMemoryRooms(state)
         self.closures = InMemoryClosures(state)
         self.reservations = InMemoryReservations(state)
@@ -111,6 +118,68 @@ class InMemoryPeople:
 
     async def has_admin(self) -> bool:
         return any(known.person.role is Role.ADMIN for known in self._state.people.values())
+
+    async def has_other_admin(self, person_id: UUID) -> bool:
+        return any(
+            known.person.role is Role.ADMIN and known.person.disabled_at is None and known.person.id != person_id
+            for known in self._state.people.values()
+        )
+
+    async def find_held(self, person_id: UUID) -> Person | None:
+        known = self._state.people.get(person_id)
+        return known.person if known else None
+
+    async def find_for_change(self, person_id: UUID) -> Person | None:
+        return await self.find_held(person_id)
+
+    async def change(self, person: Person, *, password_hash: str | None = None) -> None:
+        known = self._state.people[person.id]
+        self._state.people[person.id] = Credentials(person, password_hash or known.password_hash)
+
+
+class InMemorySessions:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def open(self, session: Session, token: RefreshToken) -> None:
+        self._state.sessions[session.id] = session
+        self._state.refresh_tokens[token.digest] = token
+
+    async def owner_of(self, digest: bytes) -> tuple[UUID, UUID] | None:
+        token = self._state.refresh_tokens.get(digest)
+        return (token.session_id, self._state.sessions[token.session_id].person_id) if token else None
+
+    async def find_for_change(self, session_id: UUID) -> Session | None:
+        return self._state.sessions.get(session_id)
+
+    async def token(self, digest: bytes) -> RefreshToken | None:
+        return self._state.refresh_tokens.get(digest)
+
+    async def rotate(self, session: Session, used: RefreshToken, fresh: RefreshToken) -> None:
+        self._state.refresh_tokens[used.digest] = replace(used, used_at=fresh.issued_at)
+        self._state.refresh_tokens[fresh.digest] = fresh
+        self._state.sessions[session.id] = session
+
+    async def revoke(self, session_id: UUID, now: datetime) -> None:
+        self._state.sessions[session_id] = replace(self._state.sessions[session_id], revoked_at=now)
+
+    async def revoke_all(self, person_id: UUID, now: datetime, *, but: UUID | None) -> Sequence[Session]:
+        ended = [
+            known
+            for known in self._state.sessions.values()
+            if known.person_id == person_id and known.revoked_at is None and known.id != but
+        ]
+        for session in ended:
+            await self.revoke(session.id, now)
+        return ended
+
+
+class InMemoryDenials:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def add(self, denial: Denial) -> None:
+        self._state.denials[denial.kind, denial.value] = denial
 
 
 class InMemoryRooms:
@@ -283,6 +352,29 @@ class InMemoryReads:
         people = self._transactions.state.people.values()
         return next((known for known in people if known.person.user_id == user_id.lower()), None)
 
+    async def credentials_of(self, person_id: UUID) -> Credentials | None:
+        return self._transactions.state.people.get(person_id)
+
+    async def people(self, wanted: PeopleFilter, *, after: str | None, limit: int) -> Sequence[Person]:
+        people = sorted((known.person for known in self._transactions.state.people.values()), key=lambda p: p.user_id)
+        text = (wanted.text or "").lower()
+        return [
+            person
+            for person in people
+            if (after is None or person.user_id > after)
+            and wanted.role in {None, person.role}
+            and wanted.disabled in {None, person.disabled_at is not None}
+            and (text in person.user_id or text in person.display_name.lower())
+        ][:limit]
+
+    async def sessions(self, person_id: UUID, now: datetime, *, limit: int) -> Sequence[Session]:
+        own = [
+            known
+            for known in self._transactions.state.sessions.values()
+            if known.person_id == person_id and known.is_live(now)
+        ]
+        return sorted(own, key=lambda known: known.last_used_at, reverse=True)[:limit]
+
     async def room(self, room_id: int) -> Room | None:
         return with_closures(self._transactions.state, room_id)
 
@@ -435,8 +527,13 @@ class PlainPasswords:
 
 
 class PlainTokens:
-    def issue(self, person: Person) -> AccessToken:
-        return AccessToken(f"token of {person.user_id}", 900)
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.issued: list[tuple[Person, UUID, datetime]] = []
+
+    def issue(self, person: Person, session_id: UUID, issued_at: datetime) -> AccessToken:
+        self.issued.append((person, session_id, issued_at))
+        return AccessToken(f"token of {person.user_id}", 900, self._now() + timedelta(seconds=900))
 
     async def check(self, token: str) -> Principal:
         raise NotImplementedError

@@ -29,7 +29,7 @@ async def hanako(desk: Any, caller: Callable[..., Caller]) -> Any:
 
 @pytest.mark.requirement("ID-01")
 async def test_signed_in(desk: Any, hanako: Any) -> None:
-    assert (await desk.log_in(attempt("HANAKO"))).text == "token of hanako"
+    assert (await desk.log_in(attempt("HANAKO"))).access.text == "token of hanako"
     (event,) = desk.events()
     assert isinstance(event, LoginSucceeded)
     assert event.person_id == str(hanako.id)

@@ -22,6 +22,7 @@ from yoyaku.booking.usecases.ports.signing_keys import StoredKey
 from yoyaku.testkit.clock import SetClock
 
 PERSON = Person(uuid4(), "hanako", "Hanako", Role.USER, datetime(2026, 1, 1, tzinfo=UTC))
+SESSION = uuid4()
 ORDER_OF_ED25519 = 2**252 + 27742317777372353535851937790883648493
 
 
@@ -76,12 +77,13 @@ async def refused(mint: Mint, token: str) -> None:
 
 @pytest.mark.requirement("ID-01")
 async def test_issued_then_checked_until_it_ends(mint: Mint, clock: SetClock) -> None:
-    token = mint.tokens.issue(PERSON)
+    token = mint.tokens.issue(PERSON, SESSION, clock())
     assert token.expires_in_seconds == 900
     assert jwt.get_unverified_header(token.text) == {"alg": "EdDSA", "kid": mint.kid, "typ": "at+jwt"}
     for _ in range(2):
         principal = await mint.tokens.check(token.text)
-        assert (principal.person_id, principal.role) == (PERSON.id, Role.USER)
+        assert (principal.person_id, principal.role, principal.session_id) == (PERSON.id, Role.USER, SESSION)
+        assert principal.issued_at == clock().timestamp()
     clock.advance(seconds=899)
     await mint.tokens.check(token.text)
     clock.advance(seconds=1)
@@ -95,6 +97,7 @@ async def test_issued_then_checked_until_it_ends(mint: Mint, clock: SetClock) ->
         {"aud": "other"}, {"iss": "other"}, {"exp": None}, {"jti": None}, {"nbf": None}, {"sub": "x"}, {"sub": None},
         {"role": "ROOT"}, {"role": None}, {"exp": "soon"}, {"exp": 1}, {"exp": 10**400}, {"nbf": 99999999999},
         {"aud": ["other"]}, {"aud": None}, {"iss": None}, {"nbf": float("nan")}, {"exp": float("nan")},
+        {"sid": None}, {"sid": "x"}, {"iat": None}, {"iat": "x"}, {"iat": float("nan")},
     ],
 )  # fmt: skip
 async def test_signed_but_wrong(mint: Mint, changes: dict[str, Any]) -> None:
@@ -104,7 +107,7 @@ async def test_signed_but_wrong(mint: Mint, changes: dict[str, Any]) -> None:
 
 @pytest.mark.requirement("ID-01", "ID-08")
 async def test_forged(mint: Mint) -> None:
-    head, body, signature = mint.tokens.issue(PERSON).text.split(".")
+    head, body, signature = mint.tokens.issue(PERSON, SESSION, mint.clock()).text.split(".")
     kid = {"kid": mint.kid, "typ": "at+jwt"}
     stranger = Ed25519PrivateKey.generate()
     unsigned = jwt.encode(mint.claims(), None, algorithm="none", headers=kid)
@@ -167,7 +170,7 @@ async def test_a_signature_has_one_form_only(mint: Mint) -> None:
 
 @pytest.mark.requirement("ID-08")
 async def test_a_token_found_good_before_is_refused_once_its_key_is_revoked(mint: Mint) -> None:
-    token = mint.tokens.issue(PERSON).text
+    token = mint.tokens.issue(PERSON, SESSION, mint.clock()).text
     await mint.tokens.check(token)
     mint.rows.clear()
     await mint.ring.load()

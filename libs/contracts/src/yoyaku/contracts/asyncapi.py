@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from yoyaku.contracts import envelope as headers
 from yoyaku.contracts.blocks import KV_BLOCKS, BlockValue
+from yoyaku.contracts.denials import KV_DENIED_TOKENS, DenialValue
 from yoyaku.contracts.envelope import Event
 from yoyaku.contracts.registry import EVENTS, OWNERS
 from yoyaku.contracts.rpc import RPCS, Rpc, RpcError
@@ -61,6 +62,7 @@ def asyncapi_document(events: Mapping[str, type[Event]] = EVENTS, rpcs: Mapping[
     parts.messages["RpcError"] = _rpc_message(RpcError.__name__, "The question could not be answered.")
     parts.schemas["RpcError"] = _embedded(schema_of(RpcError))
     parts.schemas["BlockValue"] = _embedded(schema_of(BlockValue))
+    parts.schemas["DenialValue"] = _embedded(schema_of(DenialValue))
     parts.channels[WAKE_OUTBOX_PREFIX] = _wake_channel()
     parts.messages["wake"] = {
         "summary": "New rows wait in the outbox; the body is empty.",
@@ -79,7 +81,10 @@ def asyncapi_document(events: Mapping[str, type[Event]] = EVENTS, rpcs: Mapping[
         "channels": parts.channels,
         "operations": parts.operations,
         "components": {"messages": parts.messages, "schemas": parts.schemas},
-        "x-kv-buckets": {KV_BLOCKS: {"value": _reference("schemas", "BlockValue"), "key": "base64url of kind:value"}},
+        "x-kv-buckets": {
+            bucket: {"value": _reference("schemas", value), "key": "base64url of kind:value"}
+            for bucket, value in ((KV_BLOCKS, "BlockValue"), (KV_DENIED_TOKENS, "DenialValue"))
+        },
     }
 
 

@@ -104,6 +104,9 @@ WAKE_OUTBOX_PREFIX: Final = "wake.outbox"
 KV_BLOCKS: Final = "blocks"
 """The KV bucket of the blocks in force (see `yoyaku.contracts.blocks`)."""
 
+KV_DENIED_TOKENS: Final = "denied_tokens"
+"""The KV bucket of the access tokens refused before they expire (see `yoyaku.contracts.denials`)."""
+
 
 def wake_subject(service: str) -> str:
     """Name the subject that wakes the outbox relays of a service."""

@@ -44,6 +44,16 @@ class RecordedMetrics:
                 return point.value if isinstance(point, NumberDataPoint) else float(getattr(point, "count", 0))
         return None
 
+    def total(self, name: str, **labels: str) -> float | None:
+        """Return the sum over all points of a counter that have these labels, whatever others they have."""
+        found = [
+            point.value
+            for point in self._points().get(name, [])
+            if labels.items()
+            <= {key.replace(".", "_"): value for key, value in (point.attributes or {}).items()}.items()
+        ]
+        return sum(found) if found else None
+
     def _points(self) -> dict[str, list[Any]]:
         data = self._reader.get_metrics_data()
         scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics] if data else []

@@ -41,14 +41,14 @@ class DatabaseSettings(_Settings):
 
 
 class WorkerSettings(DatabaseSettings):
-    """What the worker needs: it publishes the outbox, keeps the copy of the blocks, and forgets what expired."""
+    """What the worker needs: it publishes the outbox, copies blocks, repairs denials, and forgets what expired."""
 
     nats: NatsSettings
     """The bus."""
     health_port: int = 0
     """Port on 127.0.0.1 for the health endpoints; 0 takes a free one."""
     expiry_seconds: float = Field(default=60.0, gt=0)
-    """How often expired idempotency keys and copied blocks are deleted."""
+    """How often expired idempotency keys, copied blocks, sessions and denials are deleted."""
 
 
 class RateLimitSettings(BaseModel):
@@ -105,6 +105,10 @@ class GatewaySettings(DatabaseSettings):
     """Threads of a process that hash passwords."""
     hash_waiting_limit: int = Field(default=200, ge=0)
     """Sign-ins of a process that may wait for a hash before more are refused with 503."""
+    refresh_token_days: int = Field(default=30, ge=1)
+    """How long a refresh token waits to be used."""
+    session_days: int = Field(default=90, ge=1)
+    """How long a session lasts however often it is refreshed; then the password is asked for again."""
     idempotency_key_hours: int = Field(default=24, ge=1)
     """How long an answer is kept under its Idempotency-Key."""
     booking_hours_back: int = Field(default=24, ge=0, le=31 * 24)

@@ -3,13 +3,17 @@
 BookingError
 ├── RuleBrokenError                 the request breaks rules; each names a field (422)
 ├── SignInFailedError               the user id and password do not belong together (401)
+├── SignInAgainError                the refresh token buys nothing any more (401)
 ├── NotAuthenticatedError           no valid access token (401)
+│   └── TokenDeniedError            it was valid until its session or person was ended
 ├── NotPermittedError               the role may not do this (403)
 ├── NotFoundError                   (404)
 │   ├── CalendarNotFoundError       never was, was revoked, or belongs to somebody else
 │   ├── RoomNotFoundError
 │   ├── ClosureNotFoundError
-│   └── ReservationNotFoundError
+│   ├── ReservationNotFoundError
+│   ├── PersonNotFoundError
+│   └── SessionNotFoundError
 ├── ConflictError                   (409)
 │   ├── RoomAlreadyReservedError    another live reservation overlaps
 │   ├── RoomNotBookableError        the room takes no bookings then; each rule is named
@@ -20,6 +24,8 @@ BookingError
 │   ├── TooManyClosuresError
 │   ├── PersonAlreadyExistsError
 │   ├── TooManyCalendarsError
+│   ├── LastAdminError              nobody could manage people any more
+│   ├── RefreshSupersededError      another tab has just got the new tokens
 │   ├── ReservationAlreadyCancelledError
 │   ├── ReservationNotCancelledError
 │   ├── ReservationEndedError
@@ -65,11 +71,33 @@ class RuleBrokenError(BookingError):
 
 
 class SignInFailedError(BookingError):
-    """The user id and the password do not belong together; nobody learns which was wrong."""
+    """The user id and the password do not belong together; nobody learns which was wrong.
+
+    `reason` is for the numbers of the operator and leaves the process in no answer.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class SignInAgainError(BookingError):
+    """The refresh token buys nothing any more; nobody learns why.
+
+    `reused` is for the numbers of the operator and leaves the process in no answer.
+    """
+
+    def __init__(self, *, reused: bool = False) -> None:
+        super().__init__()
+        self.reused = reused
 
 
 class NotAuthenticatedError(BookingError):
     """There is no access token, or it is not valid now."""
+
+
+class TokenDeniedError(NotAuthenticatedError):
+    """The access token was good and is refused by now: logged out, disabled, another password or role."""
 
 
 class NotPermittedError(BookingError):
@@ -110,6 +138,22 @@ class ReservationNotFoundError(NotFoundError):
     def __init__(self, reservation_id: str) -> None:
         super().__init__(reservation_id)
         self.reservation_id = reservation_id
+
+
+class PersonNotFoundError(NotFoundError):
+    """There is no person of this id."""
+
+    def __init__(self, person_id: str) -> None:
+        super().__init__(person_id)
+        self.person_id = person_id
+
+
+class SessionNotFoundError(NotFoundError):
+    """The caller has no open session of this id."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
 
 
 class ConflictError(BookingError):
@@ -180,6 +224,14 @@ class TooManyCalendarsError(ConflictError):
     def __init__(self, limit: int) -> None:
         super().__init__(str(limit))
         self.limit = limit
+
+
+class LastAdminError(ConflictError):
+    """Without this ADMIN nobody could manage people any more."""
+
+
+class RefreshSupersededError(ConflictError):
+    """The refresh token was used a moment ago: another tab has the new tokens. Nobody is signed out."""
 
 
 class ReservationAlreadyCancelledError(ConflictError):

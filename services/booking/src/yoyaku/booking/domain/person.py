@@ -44,6 +44,13 @@ class Action(StrEnum):
     LIST_ANOTHERS_RESERVATIONS = "reservation.list-anothers"
     CREATE_PERSON = "person.create"
     USE_CALENDARS = "calendar.use"
+    READ_PEOPLE = "person.read"
+    CHANGE_PERSON = "person.change"
+    DISABLE_PERSON = "person.disable"
+    RESET_PASSWORD = "person.reset-password"  # noqa: S105  an action, no password
+    READ_SELF = "self.read"
+    CHANGE_OWN_PASSWORD = "self.change-password"  # noqa: S105  an action, no password
+    END_OWN_SESSION = "self.end-session"
     READ_AUDIT = "audit.read"
     READ_BACKUPS = "backup.read"
 
@@ -71,6 +78,13 @@ PERMISSIONS: Final[Mapping[Action, frozenset[Role]]] = {
     Action.LIST_ANOTHERS_RESERVATIONS: _WATCHERS,
     Action.CREATE_PERSON: _ADMINS,
     Action.USE_CALENDARS: _BOOKERS,
+    Action.READ_PEOPLE: _ADMINS,
+    Action.CHANGE_PERSON: _ADMINS,
+    Action.DISABLE_PERSON: _ADMINS,
+    Action.RESET_PASSWORD: _ADMINS,
+    Action.READ_SELF: _ALL,
+    Action.CHANGE_OWN_PASSWORD: _ALL,
+    Action.END_OWN_SESSION: _ALL,
     Action.READ_AUDIT: _WATCHERS,
     Action.READ_BACKUPS: _WATCHERS,
 }
@@ -91,3 +105,7 @@ class Person:
     role: Role
     created_at: datetime
     disabled_at: datetime | None = None
+    not_before: datetime | None = None
+    """Access tokens issued before this are refused."""
+    version: int = 1
+    """Grows with each change."""

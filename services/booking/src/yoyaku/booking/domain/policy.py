@@ -160,14 +160,14 @@ def _hours(length: timedelta) -> int:
     return int(length.total_seconds() // 3600)
 
 
-def check_password(password: str, user_id: str, common: Collection[str]) -> list[Violation]:
+def check_password(password: str, user_id: str, common: Collection[str], *, field: str = "password") -> list[Violation]:
     """Name what is wrong with a new password (ID-02). `common` holds known passwords in lower case."""
     if len(password) < PASSWORD_SHORTEST:
-        return [Violation("password", "too-short", {"min_length": PASSWORD_SHORTEST})]
+        return [Violation(field, "too-short", {"min_length": PASSWORD_SHORTEST})]
     if len(password) > PASSWORD_LONGEST:
-        return [Violation("password", "too-long", {"max_length": PASSWORD_LONGEST})]
+        return [Violation(field, "too-long", {"max_length": PASSWORD_LONGEST})]
     if _is_guessable(password.casefold(), user_id.casefold(), common):
-        return [Violation("password", "too-common")]
+        return [Violation(field, "too-common")]
     return []
 
 

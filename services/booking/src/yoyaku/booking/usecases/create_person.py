@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from yoyaku.booking.domain.errors import PersonAlreadyExistsError, RuleBrokenError, Violation
 from yoyaku.booking.domain.person import DISPLAY_NAME_LENGTH, Action, Person, Role
 from yoyaku.booking.domain.policy import check_password, check_user_id
+from yoyaku.booking.domain.visible_text import visible_text
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
 from yoyaku.booking.usecases.ports.chance import Clock, NewId
@@ -59,7 +60,7 @@ class CreatePerson:
     async def _prepared(self, wanted: NewPerson) -> tuple[Person, str]:
         broken = [
             *check_user_id(wanted.user_id),
-            *_check_display_name(wanted.display_name),
+            *check_display_name(wanted.display_name),
             *check_password(wanted.password, wanted.user_id, self.common_passwords),
         ]
         if broken:
@@ -67,15 +68,16 @@ class CreatePerson:
         person = Person(
             id=self.new_id(),
             user_id=wanted.user_id.lower(),
-            display_name=wanted.display_name.strip(),
+            display_name=visible_text(wanted.display_name),
             role=wanted.role,
             created_at=self.now(),
         )
         return person, await self.passwords.hash(wanted.password)
 
 
-def _check_display_name(name: str) -> list[Violation]:
-    if not name.strip():
+def check_display_name(name: str) -> list[Violation]:
+    """Name what is wrong with the name that a person is shown under."""
+    if not visible_text(name):
         return [Violation("display_name", "blank")]
     if len(name) > DISPLAY_NAME_LENGTH:
         return [Violation("display_name", "too-long", {"max_length": DISPLAY_NAME_LENGTH})]

@@ -1,7 +1,7 @@
 """The gateway: what a request may need, opened in reading order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,16 +13,19 @@ from yoyaku.booking.adapters.argon2.passwords import Argon2Passwords
 from yoyaku.booking.adapters.jwt.sealing import Seal
 from yoyaku.booking.adapters.jwt.tokens import EdDsaTokens
 from yoyaku.booking.adapters.nats.blocks import BlockWatch
+from yoyaku.booking.adapters.nats.denials import DenialPusher, DenialWatch
 from yoyaku.booking.adapters.nats.services import NatsServices
 from yoyaku.booking.adapters.postgres.blocks import PostgresBlocks
+from yoyaku.booking.adapters.postgres.sessions import read_denials
 from yoyaku.booking.adapters.postgres.transactions import PostgresReads, PostgresTransactions
 from yoyaku.booking.domain.blocklist import Blocklist
+from yoyaku.booking.domain.denials import Denial, DeniedTokens
 from yoyaku.booking.settings import PACKAGE, SERVICE, GatewaySettings
 from yoyaku.booking.usecases.check_permission import CheckPermission
+from yoyaku.booking.usecases.check_token import CheckToken
 from yoyaku.booking.usecases.consult_services import ListBackups, SearchAuditLog
 from yoyaku.booking.usecases.limit_requests import LimitRequests
 from yoyaku.booking.usecases.ports.chance import Clock, NewId
-from yoyaku.booking.usecases.ports.sign_in import Tokens
 from yoyaku.booking.usecases.ports.signing_keys import KeyPublisher
 from yoyaku.booking.usecases.report_throttled import ReportThrottled
 from yoyaku.booking.wiring.calendars import Calendars, make_calendars
@@ -55,7 +58,7 @@ class Gateway:
     reservations: Reservations
     search_audit_log: SearchAuditLog
     list_backups: ListBackups
-    tokens: Tokens
+    check_token: CheckToken
     keys: KeyPublisher
     blocklist: Blocklist
     health: Health
@@ -66,23 +69,31 @@ class Gateway:
 async def running_gateway(
     settings: GatewaySettings, *, end_process: Callable[[], None], now: Clock = utc_now, make_id: NewId = new_id
 ) -> AsyncIterator[Gateway]:
-    """Open what the gateway needs and yield it, ready: the database answers and the blocks are known.
+    """Open what the gateway needs and yield it, ready: the database answers, blocks and denials are known.
 
-    NATS may be away; the gateway then knows the blocks that the database holds, and connects when it can.
-    `end_process` is called when following the blocks fails by a defect.
+    NATS may be away; the gateway then knows the blocks and denials that the database holds, and connects when it can.
+    `end_process` is called when following them fails by a defect.
     """
     seal = Seal(read_key(settings.key_encryption_key_file))
     digest = read_digest(settings.digest_key_file)
     broker = make_broker(settings.nats, service=SERVICE)
     blocklist = Blocklist()
     watch = BlockWatch(broker, blocklist)
+    denied = DeniedTokens()
+    denials = DenialWatch(broker, denied, now=now)
     async with (
         connected_pool(settings.database, application_name="booking-gateway") as pool,
         AsyncExitStack() as closing,
         Argon2Passwords(threads=settings.hash_threads, waiting_limit=settings.hash_waiting_limit) as passwords,
-        in_background("blocks", _follow(broker, watch.run(), "blocks"), end=end_process),
+        in_background("buckets", _follow(broker, watch.run, denials.follow), end=end_process),
     ):
         await check_head(pool, PACKAGE)
+
+        async def read() -> Sequence[Denial]:
+            return await read_denials(pool, now())
+
+        await denials.read_table(read)
+        await closing.enter_async_context(in_background("denials", denials.keep_reading(read), end=end_process))
         watch.load_copy(await PostgresBlocks(pool).read(now()))
         with suppress(TimeoutError):
             async with asyncio.timeout(settings.bus_patience_seconds):
@@ -112,13 +123,13 @@ async def running_gateway(
         async with running_keys(parts, seal, end_process=end_process) as keys:
             tokens = EdDsaTokens(keys, now=now)
             yield Gateway(
-                identity=make_identity(parts, passwords, tokens),
+                identity=make_identity(parts, passwords, tokens, DenialPusher(broker, denied, now=now)),
                 rooms=make_rooms(parts),
                 calendars=make_calendars(parts, outbox),
                 reservations=make_reservations(parts),
                 search_audit_log=SearchAuditLog(services, parts.check),
                 list_backups=ListBackups(services, parts.check),
-                tokens=tokens,
+                check_token=CheckToken(tokens, denied),
                 keys=keys,
                 blocklist=blocklist,
                 health=_gateway_health(pool, broker, watch),
@@ -136,15 +147,16 @@ def _gateway_health(pool: Pool, broker: ServiceBroker, watch: BlockWatch) -> Hea
     )
 
 
-async def _follow(broker: ServiceBroker, run: Coroutine[Any, Any, None], what: str) -> None:
+async def _follow(broker: ServiceBroker, *runs: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Connect as soon as NATS is there, then follow; a refused identity is logged and leaves the rest working."""
     try:
         await start_broker(broker)
     except BusError as error:
-        run.close()
-        logger.bind(cause=str(error), what=what).critical("bus refused this process")
+        logger.bind(cause=str(error)).critical("bus refused this process")
         return
     try:
-        await run
+        async with asyncio.TaskGroup() as tasks:
+            for run in runs:
+                tasks.create_task(run())
     finally:
         await disconnect(broker)

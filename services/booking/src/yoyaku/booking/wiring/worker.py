@@ -1,15 +1,19 @@
-"""The worker: it publishes the outbox, copies the blocks and forgets what expired."""
+"""The worker: it publishes the outbox, copies the blocks, repairs the denials and forgets what expired."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from loguru import logger
 
 from yoyaku.booking.adapters.nats.blocks import BlockCopier
+from yoyaku.booking.adapters.nats.denials import DenialRepairer
 from yoyaku.booking.adapters.postgres.answers import expire_answers
 from yoyaku.booking.adapters.postgres.blocks import PostgresBlocks
+from yoyaku.booking.adapters.postgres.sessions import expire_sessions, read_denials
 from yoyaku.booking.adapters.postgres.signing_keys import forget_secrets
+from yoyaku.booking.domain.denials import Denial
 from yoyaku.booking.settings import PACKAGE, SERVICE, WorkerSettings
 from yoyaku.booking.usecases.ports.chance import Clock
 from yoyaku.lifecycle.health import at_head, backlog
@@ -30,7 +34,7 @@ _EXPIRED_A_TIME: Final = 1000
 
 
 async def run_worker(settings: WorkerSettings, stop: asyncio.Event, *, now: Clock = utc_now) -> None:
-    """Publish the outbox, copy the blocks and forget what expired, until `stop`; then finish and return.
+    """Publish the outbox, copy blocks, repair denials and forget what expired, until `stop`; then finish and return.
 
     Raises BusError when the bus refuses this process, and what is a defect; the database or NATS being away is waited
     out.
@@ -42,13 +46,23 @@ async def run_worker(settings: WorkerSettings, stop: asyncio.Event, *, now: Cloc
         copier = BlockCopier(broker, blocks, now=now)
         health = _worker_health(pool, broker)
 
-        async def copy_blocks(stop: asyncio.Event) -> None:
+        async def read() -> Sequence[Denial]:
+            return await read_denials(pool, now())
+
+        repairer = DenialRepairer(broker, read, now=now)
+
+        async def follow_buckets() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(copier.run())
+                tasks.create_task(repairer.run())
+
+        async def keep_buckets(stop: asyncio.Event) -> None:
             if await connect(broker, stop=stop):
-                await unless_stopped(stop, copier.run())
+                await unless_stopped(stop, follow_buckets())
 
         works: dict[str, Work] = {
             "relay": Relay(pool, broker, service=SERVICE).run,
-            "copy of the blocks": copy_blocks,
+            "copy of the blocks, repair of the denials": keep_buckets,
             "expiry": partial(_expire, pool, blocks, settings.expiry_seconds, now),
         }
         async with health_server(health, port=settings.health_port) as port:
@@ -74,10 +88,11 @@ async def _expire(pool: Pool, blocks: PostgresBlocks, every_seconds: float, now:
         try:
             async with transaction(pool) as connection:
                 expired = await expire_answers(connection, now(), limit=_EXPIRED_A_TIME)
+                ended = await expire_sessions(connection, now(), limit=_EXPIRED_A_TIME)
             await blocks.expire(now())
             await forget_secrets(pool, now())
         except PostgresError as error:
             logger.bind(cause=str(error)).warning("expiry must wait for the database")
-            expired = 0
-        if expired < _EXPIRED_A_TIME:
+            expired = ended = 0
+        if max(expired, ended) < _EXPIRED_A_TIME:
             await set_within(stop, every_seconds)

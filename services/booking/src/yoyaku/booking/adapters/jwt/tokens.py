@@ -9,6 +9,8 @@ Source: RFC 7519, RFC 8037, RFC 8725.
 import base64
 import binascii
 import json
+import math
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -32,7 +34,7 @@ _REMEMBERED: Final = 10_000
 _LONGEST: Final = 4096
 _KEY_ID_LENGTH: Final = 43
 """Of a SHA-256 in base64url."""
-_REQUIRED: Final = ["iss", "aud", "sub", "role", "iat", "nbf", "exp", "jti"]
+_REQUIRED: Final = ["iss", "aud", "sub", "role", "sid", "iat", "nbf", "exp", "jti"]
 
 
 class EdDsaTokens:
@@ -44,22 +46,27 @@ class EdDsaTokens:
         self._known: dict[str, Principal] = {}
         self._edition = keys.edition
 
-    def issue(self, person: Person) -> AccessToken:
-        """Sign a token for the person, good for 15 minutes. Raises ServiceUnavailableError when no key can sign."""
+    def issue(self, person: Person, session_id: UUID, issued_at: datetime) -> AccessToken:
+        """Sign a token of a session of the person, good for 15 minutes from now.
+
+        `iat` has fractions of a second (RFC 7519, 2), so that a token of the second in which the person's earlier
+        tokens were denied is told apart from those. Raises ServiceUnavailableError when no key can sign.
+        """
         key_id, private_key = self._keys.signer()
-        issued_at = int(self._now().timestamp())
+        starts_at = int(self._now().timestamp())
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": str(person.id),
             "role": person.role.value,
-            "iat": issued_at,
-            "nbf": issued_at,
-            "exp": issued_at + LIFETIME_SECONDS,
+            "sid": str(session_id),
+            "iat": issued_at.timestamp(),
+            "nbf": starts_at,
+            "exp": starts_at + LIFETIME_SECONDS,
             "jti": str(uuid4()),
         }
         text = jwt.encode(claims, private_key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": TYPE_HEADER})
-        return AccessToken(text, LIFETIME_SECONDS)
+        return AccessToken(text, LIFETIME_SECONDS, datetime.fromtimestamp(starts_at + LIFETIME_SECONDS, UTC))
 
     async def check(self, token: str) -> Principal:
         """Return who the token speaks for.
@@ -98,11 +105,21 @@ class EdDsaTokens:
                 person_id=UUID(claims["sub"]),
                 role=Role(claims["role"]),
                 token_id=str(claims["jti"]),
+                session_id=UUID(claims["sid"]),
+                issued_at=_moment(claims["iat"]),
                 not_before=float(claims["nbf"]),
                 expires_at=float(claims["exp"]),
             )
         except (jwt.InvalidTokenError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise NotAuthenticatedError from error
+
+
+def _moment(claim: float) -> float:
+    """Return seconds since the epoch. Raises ValueError for what is none, such as NaN, which is before nothing."""
+    seconds = float(claim)
+    if not math.isfinite(seconds):
+        raise ValueError("no moment")
+    return seconds
 
 
 def _named_key(token: str) -> str:

@@ -11,7 +11,12 @@ from yoyaku.booking.adapters.postgres.calendars import read_calendars
 from yoyaku.booking.adapters.postgres.closures import PostgresClosures, read_closures
 from yoyaku.booking.adapters.postgres.history import read_record
 from yoyaku.booking.adapters.postgres.listings import read_listing, read_reservation
-from yoyaku.booking.adapters.postgres.people import PostgresPeople, read_credentials
+from yoyaku.booking.adapters.postgres.people import (
+    PostgresPeople,
+    read_credentials,
+    read_credentials_of,
+    read_people,
+)
 from yoyaku.booking.adapters.postgres.reservations import (
     PLACE_WITH_EVENT,
     PostgresReservations,
@@ -19,13 +24,16 @@ from yoyaku.booking.adapters.postgres.reservations import (
     to_placing,
 )
 from yoyaku.booking.adapters.postgres.rooms import PostgresRooms, read_room, read_rooms, read_sites
+from yoyaku.booking.adapters.postgres.sessions import PostgresDenials, PostgresSessions, read_sessions
 from yoyaku.booking.adapters.postgres.signing_keys import PostgresSigningKeys
 from yoyaku.booking.domain.availability import RoomCalendar
 from yoyaku.booking.domain.interval import Interval
+from yoyaku.booking.domain.person import Person
 from yoyaku.booking.domain.reservation import Reservation
 from yoyaku.booking.domain.room import Room
+from yoyaku.booking.domain.session import Session
 from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
-from yoyaku.booking.usecases.ports.people import Credentials
+from yoyaku.booking.usecases.ports.people import Credentials, PeopleFilter
 from yoyaku.booking.usecases.ports.reads import Reads
 from yoyaku.booking.usecases.ports.reservations import Listing, Placing, Position, Record, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import RoomFilter, Site
@@ -50,6 +58,16 @@ class PostgresTransaction:
     def people(self) -> PostgresPeople:
         """The people."""
         return PostgresPeople(self._outbox.connection)
+
+    @property
+    def sessions(self) -> PostgresSessions:
+        """The sessions and their refresh tokens."""
+        return PostgresSessions(self._outbox.connection)
+
+    @property
+    def denials(self) -> PostgresDenials:
+        """The denials of access tokens."""
+        return PostgresDenials(self._outbox.connection)
 
     @property
     def rooms(self) -> PostgresRooms:
@@ -119,6 +137,21 @@ class PostgresReads:
         """Find a person by user id, whatever its case."""
         async with self._connection() as connection:
             return await read_credentials(connection, user_id)
+
+    async def credentials_of(self, person_id: UUID) -> Credentials | None:
+        """Find a person by id, with the stored hash."""
+        async with self._connection() as connection:
+            return await read_credentials_of(connection, person_id)
+
+    async def people(self, wanted: PeopleFilter, *, after: str | None, limit: int) -> Sequence[Person]:
+        """List people by user id, starting after one."""
+        async with self._connection() as connection:
+            return await read_people(connection, wanted, after=after, limit=limit)
+
+    async def sessions(self, person_id: UUID, now: datetime, *, limit: int) -> Sequence[Session]:
+        """List the live sessions of a person, the last used first."""
+        async with self._connection() as connection:
+            return await read_sessions(connection, person_id, now, limit=limit)
 
     async def room(self, room_id: int) -> Room | None:
         """Find a room as it is now."""

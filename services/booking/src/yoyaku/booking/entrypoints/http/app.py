@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from yoyaku.booking.domain.errors import BookingError
+from yoyaku.booking.domain.errors import BookingError, NotPermittedError, TokenDeniedError
 from yoyaku.booking.entrypoints.http import (
     audit,
     auth,
@@ -36,7 +36,7 @@ from yoyaku.booking.entrypoints.http.bodies import violations_of
 from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies
 from yoyaku.booking.entrypoints.http.draining import Draining
 from yoyaku.booking.entrypoints.http.methods import AllowedMethods, Methods
-from yoyaku.booking.entrypoints.http.metrics import create_series
+from yoyaku.booking.entrypoints.http.metrics import BY_REVOCATION, BY_ROLE, count_denial, create_series
 from yoyaku.booking.entrypoints.http.middleware import Edge
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
 from yoyaku.booking.entrypoints.http.schemas.problem import ProblemOutput
@@ -115,6 +115,10 @@ def make_api() -> FastAPI:
 
 
 async def _on_expected(request: Request, error: Exception) -> Response:
+    if isinstance(error, NotPermittedError):
+        count_denial(BY_ROLE)
+    elif isinstance(error, TokenDeniedError):
+        count_denial(BY_REVOCATION)
     problem = _translated(request, error)
     if problem is None:
         raise error

@@ -7,18 +7,23 @@ from typing import Final
 from yoyaku.booking.domain.errors import (
     BookingError,
     BusyError,
+    RefreshSupersededError,
     RequestInProgressError,
     RoomAlreadyReservedError,
+    SignInAgainError,
     SignInFailedError,
 )
 from yoyaku.booking.domain.reservation import CancelReason
 from yoyaku.booking.usecases.limit_requests import POLICIES
+from yoyaku.contracts.identity_v1 import LoginFailureReason
 from yoyaku.observability.metrics import meter
 
 RESERVATIONS: Final = "yoyaku.reservations"
 CANCELLATIONS: Final = "yoyaku.reservation.cancellations"
 AUTH_ATTEMPTS: Final = "yoyaku.auth.attempts"
 THROTTLED: Final = "yoyaku.requests.throttled"
+AUTH_REFRESHES: Final = "yoyaku.auth.refreshes"
+AUTH_DENIALS: Final = "yoyaku.auth.denials"
 
 CONFIRMED: Final = "confirmed"
 REPLAYED: Final = "replayed"
@@ -31,6 +36,10 @@ REFUSED: Final = "refused"
 FAILED: Final = "failed"
 SUCCEEDED: Final = "succeeded"
 BUSY: Final = "busy"
+SUPERSEDED: Final = "superseded"
+REUSED: Final = "reused"
+BY_ROLE: Final = "role"
+BY_REVOCATION: Final = "revocation"
 
 _METER: Final = meter("yoyaku.booking")
 _reservations = _METER.create_counter(
@@ -41,10 +50,12 @@ _reservations = _METER.create_counter(
 _cancellations = _METER.create_counter(
     CANCELLATIONS, unit="{reservation}", description="Reservations given up, by the reason that was said"
 )
-_attempts = _METER.create_counter(AUTH_ATTEMPTS, unit="{attempt}", description="Sign-ins, by outcome")
 _throttled = _METER.create_counter(
     THROTTLED, unit="{request}", description="Requests refused because there were too many, by limit"
 )
+_attempts = _METER.create_counter(AUTH_ATTEMPTS, unit="{attempt}", description="Sign-ins, by outcome and reason")
+_refreshes = _METER.create_counter(AUTH_REFRESHES, unit="{refresh}", description="Refreshes, by outcome")
+_denials = _METER.create_counter(AUTH_DENIALS, unit="{request}", description="Refused requests of known people")
 
 _RESERVATION_OUTCOMES: Final = {
     outcome: {"outcome": outcome}
@@ -52,7 +63,19 @@ _RESERVATION_OUTCOMES: Final = {
 }
 _REASONS: Final = {reason: {"reason": reason.value} for reason in CancelReason}
 _POLICIES: Final = {policy: {"policy": policy} for policy in POLICIES}
-_AUTH_OUTCOMES: Final = {outcome: {"outcome": outcome} for outcome in (SUCCEEDED, REFUSED, BUSY, FAILED)}
+_NO_REASON: Final = "none"
+_REFUSALS: Final = tuple(reason.value for reason in LoginFailureReason if reason is not LoginFailureReason.BLOCKED)
+_AUTH_OUTCOMES: Final = {
+    (outcome, reason): {"outcome": outcome, "reason": reason}
+    for outcome, reason in (
+        *((outcome, _NO_REASON) for outcome in (SUCCEEDED, BUSY, FAILED)),
+        *((REFUSED, reason) for reason in _REFUSALS),
+    )
+}
+_REFRESH_OUTCOMES: Final = {
+    outcome: {"outcome": outcome} for outcome in (SUCCEEDED, SUPERSEDED, REUSED, REFUSED, FAILED)
+}
+_DENIAL_CAUSES: Final = {cause: {"cause": cause} for cause in (BY_ROLE, BY_REVOCATION)}
 
 
 def create_series() -> None:
@@ -65,6 +88,10 @@ def create_series() -> None:
         _attempts.add(0, attributes)
     for attributes in _POLICIES.values():
         _throttled.add(0, attributes)
+    for attributes in _REFRESH_OUTCOMES.values():
+        _refreshes.add(0, attributes)
+    for attributes in _DENIAL_CAUSES.values():
+        _denials.add(0, attributes)
 
 
 def count_throttled(policy: str) -> None:
@@ -103,13 +130,35 @@ def attempt_counted() -> Iterator[None]:
     """Count one sign-in by its outcome."""
     try:
         yield
-    except SignInFailedError:
-        _attempts.add(1, _AUTH_OUTCOMES[REFUSED])
+    except SignInFailedError as error:
+        _attempts.add(1, _AUTH_OUTCOMES[REFUSED, error.reason])
         raise
     except BusyError:
-        _attempts.add(1, _AUTH_OUTCOMES[BUSY])
+        _attempts.add(1, _AUTH_OUTCOMES[BUSY, _NO_REASON])
         raise
     except Exception:
-        _attempts.add(1, _AUTH_OUTCOMES[FAILED])
+        _attempts.add(1, _AUTH_OUTCOMES[FAILED, _NO_REASON])
         raise
-    _attempts.add(1, _AUTH_OUTCOMES[SUCCEEDED])
+    _attempts.add(1, _AUTH_OUTCOMES[SUCCEEDED, _NO_REASON])
+
+
+@contextmanager
+def refresh_counted() -> Iterator[None]:
+    """Count one refresh by its outcome."""
+    outcome = FAILED
+    try:
+        yield
+        outcome = SUCCEEDED
+    except RefreshSupersededError:
+        outcome = SUPERSEDED
+        raise
+    except SignInAgainError as error:
+        outcome = REUSED if error.reused else REFUSED
+        raise
+    finally:
+        _refreshes.add(1, _REFRESH_OUTCOMES[outcome])
+
+
+def count_denial(cause: str) -> None:
+    """Count a request refused because of the role, or because its access token was revoked."""
+    _denials.add(1, _DENIAL_CAUSES[cause])

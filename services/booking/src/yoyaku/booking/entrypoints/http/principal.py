@@ -27,12 +27,13 @@ async def known_caller(request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NotAuthenticatedError
-    principal = await gateway_of(request).tokens.check(token.strip())
+    principal = await gateway_of(request).check_token(token.strip())
     return Caller(
         principal.person_id,
         principal.role,
         client_address(request),
         user_agent=request.headers.get("user-agent"),
+        session_id=principal.session_id,
         token_id=principal.token_id,
         token_expires_at=principal.expires_at,
     )

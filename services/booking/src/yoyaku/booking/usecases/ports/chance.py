@@ -13,5 +13,9 @@ NewId: TypeAlias = Callable[[], UUID]
 """A fresh UUIDv7."""
 
 
+NewSecret: TypeAlias = Callable[[], str]
+"""A fresh text of 256 random bits, in ASCII."""
+
+
 Digest: TypeAlias = Callable[[str], str]
 """A keyed hash: equal texts give equal digests, and nobody without the key can try texts out."""

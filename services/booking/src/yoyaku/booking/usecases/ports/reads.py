@@ -7,9 +7,11 @@ from uuid import UUID
 
 from yoyaku.booking.domain.availability import RoomCalendar
 from yoyaku.booking.domain.interval import Interval
+from yoyaku.booking.domain.person import Person
 from yoyaku.booking.domain.room import Room
+from yoyaku.booking.domain.session import Session
 from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
-from yoyaku.booking.usecases.ports.people import Credentials
+from yoyaku.booking.usecases.ports.people import Credentials, PeopleFilter
 from yoyaku.booking.usecases.ports.reservations import Listing, Position, Record, ReservationEntry
 from yoyaku.booking.usecases.ports.rooms import RoomFilter, Site
 
@@ -19,6 +21,15 @@ class Reads(Protocol):
 
     async def credentials(self, user_id: str) -> Credentials | None:
         """Find a person by user id, whatever its case."""
+
+    async def credentials_of(self, person_id: UUID) -> Credentials | None:
+        """Find a person by id, with the stored hash."""
+
+    async def people(self, wanted: PeopleFilter, *, after: str | None, limit: int) -> Sequence[Person]:
+        """List people by user id, starting after one."""
+
+    async def sessions(self, person_id: UUID, now: datetime, *, limit: int) -> Sequence[Session]:
+        """List the live sessions of a person, the last used first."""
 
     async def room(self, room_id: int) -> Room | None:
         """Find a room as it is now."""

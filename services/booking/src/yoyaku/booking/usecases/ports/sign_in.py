@@ -1,6 +1,7 @@
 """Passwords and access tokens."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -26,6 +27,7 @@ class AccessToken:
 
     text: str
     expires_in_seconds: int
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Principal:
     person_id: UUID
     role: Role
     token_id: str
+    session_id: UUID
+    issued_at: float
     not_before: float
     expires_at: float
 
@@ -45,5 +49,8 @@ class Tokens(Protocol):
     async def check(self, token: str) -> Principal:
         """Return who the token speaks for. Raises NotAuthenticatedError."""
 
-    def issue(self, person: Person) -> AccessToken:
-        """Sign a token for the person. Raises ServiceUnavailableError when no key can sign."""
+    def issue(self, person: Person, session_id: UUID, issued_at: datetime) -> AccessToken:
+        """Sign a token of a session of the person, good from now; `issued_at` is what a not-before is held against.
+
+        Raises ServiceUnavailableError when no key can sign.
+        """

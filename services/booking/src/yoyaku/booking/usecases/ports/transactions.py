@@ -11,6 +11,7 @@ from yoyaku.booking.usecases.ports.closures import Closures
 from yoyaku.booking.usecases.ports.people import People
 from yoyaku.booking.usecases.ports.reservations import Placing, Reservations
 from yoyaku.booking.usecases.ports.rooms import Rooms
+from yoyaku.booking.usecases.ports.sessions import Denials, Sessions
 from yoyaku.booking.usecases.ports.signing_keys import SigningKeys
 from yoyaku.contracts.envelope import Event
 
@@ -31,6 +32,14 @@ class Transaction(Protocol):
     @property
     def people(self) -> People:
         """The people."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """The sessions and their refresh tokens."""
+
+    @property
+    def denials(self) -> Denials:
+        """The denials of access tokens."""
 
     @property
     def rooms(self) -> Rooms:

@@ -10,6 +10,19 @@ PROBLEMS: Final[Mapping[str, Mapping[str, Text]]] = {
         ENGLISH: Text("Sign-in failed", "The user id or the password is wrong."),
         JAPANESE: Text("ログインできません", "ユーザーIDまたはパスワードが正しくありません。"),
     },
+    "sign-in-again": {
+        ENGLISH: Text("Sign in again", "This refresh token is not valid."),
+        JAPANESE: Text("再度ログインしてください", "このリフレッシュトークンは無効です。"),
+    },
+    "refresh-superseded": {
+        ENGLISH: Text(
+            "Refreshed a moment ago", "This refresh token was used seconds ago; use the tokens that were given then."
+        ),
+        JAPANESE: Text(
+            "更新済みです",
+            "このリフレッシュトークンは数秒前に使用されました。そのとき発行されたトークンを使ってください。",
+        ),
+    },
     "not-authenticated": {
         ENGLISH: Text("Sign in first", "A valid access token is needed."),
         JAPANESE: Text("認証が必要です", "有効なアクセストークンが必要です。"),
@@ -22,6 +35,18 @@ PROBLEMS: Final[Mapping[str, Mapping[str, Text]]] = {
         ENGLISH: Text("The user id is taken", "Somebody already has this user id."),
         JAPANESE: Text("登録済みのユーザーID", "このユーザーIDはすでに使われています。"),
     },
+    "person-not-found": {
+        ENGLISH: Text("There is no such person", "No person has the id {person_id}."),
+        JAPANESE: Text("ユーザーが見つかりません", "ID {person_id} のユーザーは存在しません。"),
+    },
+    "session-not-found": {
+        ENGLISH: Text("There is no such session", "You have no open session with the id {session_id}."),
+        JAPANESE: Text("セッションが見つかりません", "ID {session_id} の有効なセッションはありません。"),
+    },
+    "last-admin": {
+        ENGLISH: Text("The last ADMIN must stay", "Without this ADMIN nobody could manage people any more."),
+        JAPANESE: Text("最後の管理者です", "この管理者がいなくなると、ユーザーを管理できる人がいなくなります。"),
+    },
     "busy": {
         ENGLISH: Text("Too much is waiting", "Too many sign-ins wait; try again soon."),
         JAPANESE: Text("混み合っています", "ログインが集中しています。しばらくしてからやり直してください。"),
@@ -29,6 +54,7 @@ PROBLEMS: Final[Mapping[str, Mapping[str, Text]]] = {
 }
 
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "wrong-password": {ENGLISH: "This is not the current password.", JAPANESE: "現在のパスワードと一致しません。"},
     "too-common": {
         ENGLISH: "This password is easy to guess; choose another.",
         JAPANESE: "推測されやすいパスワードです。別のものを選んでください。",
