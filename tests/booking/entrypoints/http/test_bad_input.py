@@ -101,6 +101,9 @@ WRONG = [
     ({**GOOD, "colour": "red"}, "colour", "unknown-field"),
     ({**GOOD, "starts_at": {}}, "starts_at", "bad-time"),
     ({**GOOD, "starts_at": 1988150400}, "starts_at", "bad-time"),
+    ({**GOOD, "starts_at": "1988150400"}, "starts_at", "bad-time"),
+    ({**GOOD, "ends_at": "9999-12-31T23:59:59-23:59"}, "ends_at", "bad-time"),
+    ({**GOOD, "ends_at": "2033-06-30T23:59:60Z"}, "ends_at", "bad-time"),
 ]
 
 
@@ -186,6 +189,8 @@ async def test_long_addresses(house: Any) -> None:
         ("GET", "/api/v1/rooms?limit=0", 422, "invalid-request"),
         ("GET", "/api/v1/rooms?limit=a", 422, "invalid-request"),
         ("GET", "/api/v1/rooms?colour=red", 422, "invalid-request"),
+        ("GET", "/api/v1/rooms?limit=1&limit=2", 422, "invalid-request"),
+        ("GET", "/api/v1/reservations/00000000-0000-0000-0000-000000000000?colour=red", 422, "invalid-request"),
         ("GET", "/api/v1/rooms?after=99999999999999999999", 422, "invalid-request"),
         ("GET", "/api/v1/reservations", 422, "invalid-request"),
         ("GET", "/api/v1/reservations?date=2033-02-30", 422, "invalid-request"),
@@ -291,3 +296,11 @@ async def test_problems_of_health_have_a_trace_id(house: Any, method: str, path:
     found, headers, answer = await send_raw(house, request(house, b"", path=path, method=method, content_type=None))
     assert found == status
     assert len(problem(headers, answer)["trace_id"]) == 32
+
+
+@pytest.mark.requirement("BK-04", "GW-02")
+async def test_two_idempotency_keys_are_none(house: Any) -> None:
+    raw = request(house, json.dumps(GOOD).encode(), extra="Idempotency-Key: a\r\nIdempotency-Key: b\r\n")
+    status, headers, answer = await send_raw(house, raw)
+    assert status == 422
+    assert problem(headers, answer)["errors"][0]["code"] == "bad-key"

@@ -34,11 +34,13 @@ from yoyaku.booking.entrypoints.http import (
 )
 from yoyaku.booking.entrypoints.http.bodies import violations_of
 from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies
+from yoyaku.booking.entrypoints.http.document import complete
 from yoyaku.booking.entrypoints.http.draining import Draining
 from yoyaku.booking.entrypoints.http.methods import AllowedMethods, Methods
 from yoyaku.booking.entrypoints.http.metrics import BY_REVOCATION, BY_ROLE, count_denial, create_series
 from yoyaku.booking.entrypoints.http.middleware import Edge
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
+from yoyaku.booking.entrypoints.http.query_names import QueryNames
 from yoyaku.booking.entrypoints.http.schemas.problem import ProblemOutput
 from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.usecases.ports.chance import Clock
@@ -90,7 +92,8 @@ def make_app(
         opened: Gateway = api.state.gateway
         return opened
 
-    return Edge(Methods(api, _ALLOWED), gateway=gateway, settings=settings, now=now, draining=draining or Draining())
+    routes = Methods(QueryNames(api, api.openapi), _ALLOWED)
+    return Edge(routes, gateway=gateway, settings=settings, now=now, draining=draining or Draining())
 
 
 def make_api() -> FastAPI:
@@ -155,5 +158,6 @@ def _document(api: FastAPI) -> dict[str, Any]:
         components["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
         for name in ("HTTPValidationError", "ValidationError"):
             components["schemas"].pop(name, None)
+        complete(document)
         api.openapi_schema = document
     return api.openapi_schema

@@ -16,9 +16,14 @@ from yoyaku.postgres.errors import PostgresError
 router = APIRouter(prefix="/health", tags=["Health"])
 
 _WATCHERS: Final = frozenset({Role.ADMIN, Role.OPERATOR})
+_SCHEMA: Final = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"type": "string", "enum": ["pass", "warn", "fail"]}},
+}
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": text, "content": {MEDIA_TYPE: {"schema": {"type": "object", "required": ["status"]}}}}
-    for status, text in ((200, "It passes."), (503, "It fails."))
+    status: {"description": text, "content": {MEDIA_TYPE: {"schema": _SCHEMA, "example": {"status": example}}}}
+    for status, text, example in ((200, "It passes.", "pass"), (503, "It fails.", "fail"))
 }
 
 

@@ -7,13 +7,14 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from yoyaku.booking.domain.errors import RuleBrokenError, Violation
+from yoyaku.booking.entrypoints.http.schemas.fields import InputTime
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LOST_PLUS: Final = re.compile(r"(T[0-9:.]+) ([0-9:]+)")
-_MOMENT: Final = TypeAdapter(AwareDatetime)
+_MOMENT: Final[TypeAdapter[datetime]] = TypeAdapter(InputTime)
 
 DayText = Annotated[
     str | None,
@@ -54,6 +55,6 @@ def moment_of(name: str, text: str | None) -> datetime | None:
         return None
     try:
         whole = _LOST_PLUS.sub(r"\1+\2", text)
-        return _MOMENT.validate_strings(whole, strict=True)
+        return _MOMENT.validate_python(whole, strict=True)
     except ValidationError as error:
         raise RuleBrokenError([Violation(name, "bad-time")]) from error

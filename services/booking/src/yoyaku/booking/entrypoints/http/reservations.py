@@ -97,10 +97,11 @@ async def place_reservation(request: Request) -> Response:
 
 
 def _once(request: Request, wanted: PlaceReservationInput, caller: Caller) -> Once | None:
-    key = request.headers.get(KEY_HEADER)
-    if key is None:
+    keys = request.headers.getlist(KEY_HEADER)
+    if not keys:
         return None
-    if not _KEY.fullmatch(key):
+    key = keys[0]
+    if len(keys) > 1 or not _KEY.fullmatch(key):
         raise RuleBrokenError([Violation(KEY_HEADER, "bad-key", {"max_length": KEY_LENGTH})])
     fingerprint = hashlib.sha256(b"placeReservation\n" + wanted.model_dump_json().encode()).digest()
     return Once(key, fingerprint, partial(_rendered, caller=caller))

@@ -1,9 +1,12 @@
 """The kinds of field that requests and answers share."""
 
+import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from yoyaku.booking.domain.room import NAME_LENGTH
 
@@ -21,7 +24,30 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-InputTime = Annotated[AwareDatetime, Field(examples=["2026-04-01T09:00:00+09:00"])]
+EARLIEST_YEAR: Final = 1900
+LATEST_YEAR: Final = 9998
+"""A year short of what a calendar holds, so that a moment has a local time in every zone."""
+
+_RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def _to_moment(value: object) -> datetime:
+    """Read a date-time of RFC 3339, 5.6: seconds and offset are there, `t` and `z` may be small.
+
+    `-00:00` is UTC whose local time is not known, which is all that is needed here. A leap second is no moment of a
+    30-minute grid: refused like every other second there is not.
+    """
+    if isinstance(value, str) and _RFC_3339.fullmatch(value):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(value.upper())
+            if EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+                return moment
+    raise PydanticCustomError("datetime_parsing", "no date-time of RFC 3339")
+
+
+InputTime = Annotated[AwareDatetime, BeforeValidator(_to_moment), Field(examples=["2026-04-01T09:00:00+09:00"])]
 
 
 UtcTime = Annotated[datetime, PlainSerializer(utc_text, return_type=str), Field(examples=["2026-04-01T00:00:00Z"])]

@@ -128,6 +128,7 @@ PROBLEMS: Final[Mapping[str, Mapping[str, Text]]] = {
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "required": {ENGLISH: "This is required.", JAPANESE: "必須項目です。"},
     "unknown-field": {ENGLISH: "There is no such field.", JAPANESE: "存在しない項目です。"},
+    "repeated": {ENGLISH: "This may be sent once only.", JAPANESE: "1回だけ指定できます。"},
     "wrong-type": {ENGLISH: "This has the wrong type.", JAPANESE: "値の型が正しくありません。"},
     "not-allowed": {ENGLISH: "This value is not one of those allowed.", JAPANESE: "許可されていない値です。"},
     "bad-time": {
