@@ -18,7 +18,10 @@ from yoyaku.booking.usecases.ports.rooms import RoomFilter, Site
 from yoyaku.postgres.pool import Connection
 
 CLOSURES_KEPT: Final = timedelta(days=32)
-"""How long after its end a closure still travels with its room: a booking may start a while ago, by the settings."""
+"""How long after its end, by the database's clock, a closure still travels with its room.
+
+A booking may start up to 31 days ago, by the settings; the day more is for clocks that differ.
+"""
 COLUMNS: Final = """m.id, m.name, m.site, m.capacity, m.time_zone, m.features, m.buffer_before_minutes,
        m.buffer_after_minutes, m.active, m.version, m.created_at, m.opening_hours::text AS opening_hours,
        m.retired_at, m.retirement_reason, c.closure_ids, c.closure_intervals, c.closure_reasons"""
