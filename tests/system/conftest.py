@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping
 
-import httpx
 import pytest
 import pytest_asyncio
 
 from yoyaku.embedded.system import System
-from yoyaku.testkit.people import People
+from yoyaku.testkit.people import People, people_of
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +17,5 @@ def system_overrides() -> Mapping[str, str]:
 
 @pytest_asyncio.fixture(scope="session")
 async def people(system: System) -> AsyncIterator[People]:
-    assert system.admin is not None
-    limits = httpx.Limits(max_connections=120, max_keepalive_connections=120)
-    async with httpx.AsyncClient(base_url=system.gateway_url, timeout=30, limits=limits, trust_env=False) as http:
-        yield People(system, http, system.admin.password.get_secret_value())
+    async with people_of(system, connections=120) as people:
+        yield people

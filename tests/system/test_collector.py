@@ -19,7 +19,7 @@ import pytest_asyncio
 from yoyaku.embedded.launch import kill_tree, launch
 from yoyaku.embedded.ports import choose_port
 from yoyaku.embedded.system import SystemOptions, start_system
-from yoyaku.testkit.people import People
+from yoyaku.testkit.people import People, people_of
 from yoyaku.testkit.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,12 +97,8 @@ async def observed(collector: Addresses, tmp_path_factory: pytest.TempPathFactor
     overrides = {f"{prefix}OBSERVABILITY__METRIC_INTERVAL_SECONDS": "1" for prefix in prefixes}
     folder = tmp_path_factory.mktemp("observed")
     options = SystemOptions(folder, fsync=False, environment=environment, overrides=overrides, write_log_files=False)
-    async with (
-        start_system(folder, options=options) as system,
-        httpx.AsyncClient(base_url=system.gateway_url, timeout=30, trust_env=False) as http,
-    ):
-        assert system.admin is not None
-        yield People(system, http, system.admin.password.get_secret_value())
+    async with start_system(folder, options=options) as system, people_of(system) as people:
+        yield people
 
 
 async def trace_whole(store: str, trace_id: str, wanted: set[str]) -> list[dict[str, object]]:

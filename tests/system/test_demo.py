@@ -42,7 +42,7 @@ def left_running(scratch: Path) -> list[str]:
     return found
 
 
-@pytest.mark.requirement("BK-03", "EV-07", "SD-03", "AU-01")
+@pytest.mark.requirement("BK-03", "BK-05", "BK-07", "BK-09", "ID-03", "ID-04", "EV-07", "SD-03", "AU-01")
 def test_every_fact_of_the_story_holds(scratch: Path) -> None:
     ran = subprocess.run(
         [YOYAKU, "demo", "--json"],

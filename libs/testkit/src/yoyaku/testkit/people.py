@@ -1,5 +1,7 @@
 """People who use a whole running system over HTTP, for tests of real processes."""
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
+from yoyaku.client import Client
 from yoyaku.embedded.postgres_server import SUPERUSER
 from yoyaku.embedded.system import System
 
@@ -16,20 +19,34 @@ PASSWORD = "correct horse battery staple 9"
 
 @dataclass
 class People:
-    """Clients of one system: an administrator, and others as they are made."""
+    """Users of one system: an administrator, and others as they are made.
+
+    Each has a client of their own, and the header that names them for requests that are sent by hand through `http`.
+    """
 
     system: System
     http: httpx.AsyncClient
     admin_password: str
-    tokens: dict[str, str] = field(default_factory=dict)
+    exits: AsyncExitStack
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    async def client(self, user_id: str, password: str = PASSWORD) -> Client:
+        """Return a person's client, who signs in the first time."""
+        if user_id not in self.clients:
+            client = await self.exits.enter_async_context(Client(self.system.gateway_url))
+            await client.auth.log_in(user_id, password)
+            self.clients[user_id] = client
+        return self.clients[user_id]
+
+    async def as_admin(self) -> Client:
+        """Return the administrator's client."""
+        return await self.client("admin", self.admin_password)
 
     async def sign_in(self, user_id: str, password: str = PASSWORD) -> dict[str, str]:
         """Return the header that names a person, who signs in the first time."""
-        if user_id not in self.tokens:
-            answer = await self.http.post("/api/v1/auth/login", json={"user_id": user_id, "password": password})
-            assert answer.status_code == 200, answer.text
-            self.tokens[user_id] = answer.json()["access_token"]
-        return {"Authorization": f"Bearer {self.tokens[user_id]}"}
+        session = (await self.client(user_id, password)).session
+        assert session is not None
+        return {"Authorization": f"Bearer {session.access_token.get_secret_value()}"}
 
     async def admin(self) -> dict[str, str]:
         """Return the header that names the administrator."""
@@ -37,18 +54,16 @@ class People:
 
     async def person(self, user_id: str) -> dict[str, str]:
         """Make a USER and sign them in."""
-        if user_id not in self.tokens:
-            wish = {"user_id": user_id, "display_name": user_id.title(), "role": "USER", "password": PASSWORD}
-            made = await self.http.post("/api/v1/users", json=wish, headers=await self.admin())
-            assert made.status_code == 201, made.text
+        if user_id not in self.clients:
+            people = (await self.as_admin()).people
+            await people.create(user_id=user_id, display_name=user_id.title(), role="USER", password=PASSWORD)
         return await self.sign_in(user_id)
 
     async def room(self, name: str | None = None) -> int:
         """Make a room without buffers and return its id."""
-        wish = {"name": name or f"room {uuid4()}", "site": "Kyoto", "capacity": 8, "time_zone": "Asia/Tokyo"}
-        made = await self.http.post("/api/v1/rooms", json=wish, headers=await self.admin())
-        assert made.status_code == 201, made.text
-        return int(made.json()["id"])
+        rooms = (await self.as_admin()).rooms
+        made = await rooms.create(name=name or f"room {uuid4()}", site="Kyoto", capacity=8, time_zone="Asia/Tokyo")
+        return made.id
 
     def wish(self, room_id: int, slot: int) -> dict[str, object]:
         """Return a wish for the n-th half hour from the day after tomorrow."""
@@ -89,3 +104,14 @@ class People:
             return list(await connection.fetch(query, *arguments))
         finally:
             await connection.close()
+
+
+@asynccontextmanager
+async def people_of(system: System, *, connections: int = 100) -> AsyncIterator[People]:
+    """Let people use a system; every connection is closed behind them."""
+    assert system.admin is not None
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+    async with AsyncExitStack() as exits:
+        client = httpx.AsyncClient(base_url=system.gateway_url, timeout=30, limits=limits, trust_env=False)
+        http = await exits.enter_async_context(client)
+        yield People(system, http, system.admin.password.get_secret_value(), exits)

@@ -1,7 +1,6 @@
 """Rooms, their closures, and when they are free."""
 
 from datetime import date, datetime
-from typing import Any
 
 from yoyaku.client.models.answer import Answer, Versioned
 
@@ -38,6 +37,13 @@ class Availability(Answer):
     days: tuple[Day, ...]
 
 
+class Retirement(Answer):
+    """Since when a room takes no bookings any more, and why."""
+
+    at: datetime
+    reason: str
+
+
 class Room(Versioned):
     """A room."""
 
@@ -52,6 +58,22 @@ class Room(Versioned):
     buffer_before_minutes: int = 0
     buffer_after_minutes: int = 0
     active: bool = True
+    retirement: Retirement | None = None
+
+
+class RetiredRoom(Answer):
+    """A room that was just retired, and how many reservations that cancelled."""
+
+    room: Room
+    cancelled_reservations: int = 0
+
+
+class Site(Answer):
+    """A place with rooms."""
+
+    site: str
+    rooms: int
+    time_zones: tuple[str, ...] = ()
 
 
 class RuleConflict(Answer):
@@ -68,6 +90,8 @@ class RoomChange(Answer):
 
     room: Room
     conflicts: tuple[RuleConflict, ...] = ()
+    """By start; the first ones when there are many."""
+    total_conflicts: int = 0
 
 
 class Closure(Answer):
@@ -77,5 +101,5 @@ class Closure(Answer):
     starts_at: datetime
     ends_at: datetime
     reason: str = ""
-    cancelled: tuple[Any, ...] = ()
-    """The reservations that a forced closure cancelled, where the gateway names them."""
+    cancelled_reservations: int = 0
+    """How many a forced closure cancelled; told once, when it is made."""

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from yoyaku.client.gateway import segment
-from yoyaku.client.models.rooms import Availability, Closure, Room, RoomChange
+from yoyaku.client.models.rooms import Availability, Closure, RetiredRoom, Room, RoomChange, Site
 from yoyaku.client.pages import Page, Pages
 from yoyaku.client.resources.resource import Resource, given, if_match
 
@@ -96,21 +96,29 @@ class Rooms(Resource):
         )
         return await self._read(Closure, "POST", f"/rooms/{segment(room_id)}/closures", body=body)
 
-    async def closures(self, room_id: int) -> tuple[Closure, ...]:
-        """Return a room's closures."""
-        return (await self._read(Page[Closure], "GET", f"/rooms/{segment(room_id)}/closures")).items
+    def closures(
+        self, room_id: int, *, starts_from: datetime | None = None, until: datetime | None = None, page: int = 200
+    ) -> Pages[Closure]:
+        """Return a room's closures that touch this time."""
+        query = given(**{"from": starts_from, "to": until}, limit=page)
+        return self._pages(f"/rooms/{segment(room_id)}/closures", Closure, query)
+
+    async def sites(self) -> tuple[Site, ...]:
+        """Return the places that have rooms."""
+        return (await self._read(Page[Site], "GET", "/sites")).items
 
     async def open_again(self, room_id: int, closure_id: str) -> None:
         """Take a closure back."""
         await self._ask("DELETE", f"/rooms/{segment(room_id)}/closures/{segment(closure_id)}")
 
-    async def retire(self, room_id: int, *, reason: str, force: bool | None = None) -> None:
+    async def retire(self, room_id: int, *, reason: str, force: bool | None = None) -> RetiredRoom:
         """Close a room from now on, for ever. Raises ConflictError like `close`."""
-        await self._ask("POST", f"/rooms/{segment(room_id)}/retire", body=given(reason=reason, force=force))
+        path = f"/rooms/{segment(room_id)}/retire"
+        return await self._read(RetiredRoom, "POST", path, body=given(reason=reason, force=force))
 
-    async def reinstate(self, room_id: int) -> None:
+    async def reinstate(self, room_id: int) -> Room:
         """Make a retired room bookable again."""
-        await self._ask("POST", f"/rooms/{segment(room_id)}/reinstate")
+        return await self._read(Room, "POST", f"/rooms/{segment(room_id)}/reinstate")
 
     async def availability(self, room_id: int, first: date, last: date | None = None) -> Availability:
         """Return when a room is free and when not, for a day or up to 31 days by its own clock."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from yoyaku.embedded.launch import launch
@@ -38,21 +39,31 @@ class EmbeddedHouse:
 
         Raises ChapterBrokenError when it failed or took too long.
         """
-        program = Path(sys.executable).with_name("yoyaku")
-        command: list[str | Path] = [program, *arguments, "--data", self.data]
-        process = launch(command, env=os.environ, output=subprocess.PIPE, death_signal=signal.SIGKILL)
-        try:
-            out, err = await asyncio.to_thread(process.communicate, timeout=COMMAND_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise ChapterBrokenError(f"{_typed(arguments)} did not end within {COMMAND_SECONDS:.0f} s") from None
-        finally:
-            if process.poll() is None:
-                process.kill()
-        words = (out + err).decode(errors="replace").strip()
-        if process.returncode != 0:
-            raise ChapterBrokenError(f"{_typed(arguments)} ended with {process.returncode}: {words[-400:]}")
-        return words
+        return await _typed_in([*arguments, "--data", str(self.data)], os.environ)
+
+    async def operate_service(self, process: str, *arguments: str) -> str:
+        """Run a `yoyaku` command with the settings of a process of this system; return what it printed.
+
+        Raises ChapterBrokenError when it failed or took too long.
+        """
+        return await _typed_in(arguments, self._system.environment_of(process))
 
 
-def _typed(arguments: tuple[str, ...]) -> str:
+async def _typed_in(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    program = Path(sys.executable).with_name("yoyaku")
+    process = launch([program, *arguments], env=environment, output=subprocess.PIPE, death_signal=signal.SIGKILL)
+    try:
+        out, err = await asyncio.to_thread(process.communicate, timeout=COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise ChapterBrokenError(f"{_typed(arguments)} did not end within {COMMAND_SECONDS:.0f} s") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+    words = (out + err).decode(errors="replace").strip()
+    if process.returncode != 0:
+        raise ChapterBrokenError(f"{_typed(arguments)} ended with {process.returncode}: {words[-400:]}")
+    return words
+
+
+def _typed(arguments: Sequence[str]) -> str:
     return " ".join(["yoyaku", *arguments])

@@ -4,12 +4,12 @@ import secrets
 
 from yoyaku.embedded.story.stage import Credentials, Person, Stage
 
-ROOMS = (("Sakura", 8), ("Fuji", 4), ("Kaede", 12))
+ROOMS = (("Sakura", 8), ("Fuji", 4), ("Kaede", 12), ("Momiji", 14))
 PEOPLE = (("aiko", "Aiko"), ("ben", "Ben"), ("chie", "Chie"))
 
 
 async def rooms_and_people(stage: Stage) -> None:
-    """The administrator signs in, makes three rooms and three people."""
+    """The administrator signs in, makes four rooms and three people."""
     stage.narrator.say(
         "The house is empty. Its first administrator signs in with the password that was generated at the first start, "
         "makes rooms, and lets people in."

@@ -9,13 +9,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import httpx
 
+from yoyaku.client import Client, ProblemError, Session
+from yoyaku.client.models.sign_in import Tokens
 from yoyaku.embedded.story.facts import ChapterBrokenError, Facts
 from yoyaku.embedded.story.narrator import Narrator
 from yoyaku.embedded.telemetry_client import TelemetryClient
@@ -51,6 +53,12 @@ class House(Protocol):
         Raises ChapterBrokenError when it failed.
         """
 
+    async def operate_service(self, process: str, *arguments: str) -> str:
+        """Type a `yoyaku` command with the settings of this process; return what it printed.
+
+        Raises ChapterBrokenError when it failed.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -68,6 +76,7 @@ class Person:
     display_name: str
     person_id: str = ""
     token: str = ""
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,8 @@ class Cast:
     people: dict[str, Person] = field(default_factory=dict)
     rooms: dict[str, int] = field(default_factory=dict)
     reservation: dict[str, Any] = field(default_factory=dict)
+    moved: str = ""
+    """The booking that Ben moved."""
     traces: dict[str, str] = field(default_factory=dict)
     in_audit: list[AuditExpectation] = field(default_factory=list)
 
@@ -122,6 +133,7 @@ class Stage:
         self._facts = facts
         self._exits = exits
         self._clients: dict[str, httpx.AsyncClient] = {}
+        self._yoyakus: dict[tuple[str, str], Client] = {}
         self.telemetry = TelemetryClient(house.telemetry_url)
         exits.push_async_exit(self.telemetry.__aexit__)
         self.today = datetime.now(TOKYO).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -162,8 +174,30 @@ class Stage:
             "/api/v1/auth/login", None, {"user_id": given.user_id, "password": given.password}, address=address
         )
         if answer.is_success:
-            person.token = answer.json()["access_token"]
+            tokens = Tokens.model_validate_json(answer.content)
+            person.token = tokens.access_token.get_secret_value()
+            person.session = Session.of(tokens, user_id=given.user_id, now=datetime.now(UTC))
         return answer
+
+    async def client(self, person: Person, *, place: str = "") -> Client:
+        """Return the person's `yoyaku.client` with the session they opened; at another `place`, one signed in there."""
+        key = (person.credentials.user_id, place)
+        if key not in self._yoyakus:
+            client = Client(self.house.gateway_url, session=None if place else person.session, language="ja")
+            self._yoyakus[key] = await self._exits.enter_async_context(client)
+            if place or person.session is None:
+                await client.auth.log_in(person.credentials.user_id, person.credentials.password)
+        return self._yoyakus[key]
+
+    async def refused(self, text: str, asking: Awaitable[object], status: int) -> ProblemError:
+        """State that what a client asks for is refused with this status; the rest of the chapter stands on it."""
+        try:
+            given = await asking
+        except ProblemError as problem:
+            self.must_hold(text, problem.status == status, problem)
+            return problem
+        self.must_hold(text, False, given)
+        raise AssertionError(text)
 
     async def book(
         self,
