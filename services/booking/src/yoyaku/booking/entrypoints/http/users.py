@@ -14,6 +14,7 @@ from yoyaku.booking.domain.errors import RuleBrokenError, Violation
 from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.entrypoints.http.bodies import read_body
 from yoyaku.booking.entrypoints.http.contract import problems, secured, takes
+from yoyaku.booking.entrypoints.http.limits import note
 from yoyaku.booking.entrypoints.http.preconditions import IF_MATCH_PARAMETER, etag_of, required_version
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import link_to_next, reply
@@ -139,6 +140,9 @@ async def change_password(request: Request) -> Response:
     """The session goes on; the person's other sessions are over."""
     caller = await caller_of(request)
     given = await read_body(request, ChangePasswordInput)
+    # Whoever holds somebody's access token may guess the password here as little as at the sign-in.
+    limit = gateway_of(request).limit
+    note(request.scope, limit.sign_in_by_account(str(caller.person_id), caller.client_address))
     await gateway_of(request).identity.change_password(caller, current=given.current_password, new=given.new_password)
     return Response(status_code=204)
 
