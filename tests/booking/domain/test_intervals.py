@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyaku.booking.domain.interval import Interval
-from yoyaku.booking.domain.intervals import clip, complement, union
+from yoyaku.booking.domain.intervals import clip, complement, difference, overlap, union
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=30)
@@ -50,3 +50,15 @@ def test_clip_and_complement_partition_the_window(intervals: list[Interval], win
     assert steps(free) == steps([window]) - steps(intervals)
     assert union([*busy, *free]) == [window]
     assert complement(free, window) == busy
+
+
+@pytest.mark.requirement("BK-09")
+@given(LISTS, LISTS)
+def test_overlap_and_difference(left: list[Interval], right: list[Interval]) -> None:
+    one, other = union(left), union(right)
+    both, rest = overlap(one, other), difference(one, other)
+    assert is_tidy(both)
+    assert is_tidy(rest)
+    assert steps(both) == steps(left) & steps(right)
+    assert steps(rest) == steps(left) - steps(right)
+    assert union([*both, *rest]) == one

@@ -4,7 +4,6 @@ Invariant: free and busy partition the time asked about, and what is free can be
 The booking window is not part of it: it depends on who asks when, not on the room.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -12,7 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from yoyaku.booking.domain.interval import GRID, Interval, is_on_grid
-from yoyaku.booking.domain.intervals import clip, complement, union
+from yoyaku.booking.domain.intervals import difference, overlap, union
 from yoyaku.booking.domain.local_time import day_interval
 from yoyaku.booking.domain.room import BUFFER_LIMIT, Room
 
@@ -77,9 +76,7 @@ def open_intervals(room: Room, window: Interval) -> list[Interval]:
     """Return when the room is open within the window: its hours without its closures; never, when it is retired."""
     if not room.active:
         return []
-    hours = [window] if room.opening_hours is None else clip(room.opening_hours.intervals(window, room.zone), window)
-    closed = [closure.interval for closure in room.closures]
-    return [interval for opening in hours for interval in complement(closed, opening)]
+    return difference(overlap(_hours(room, window), [window]), _closed(room, window))
 
 
 def free_intervals(calendar: RoomCalendar, window: Interval) -> list[Interval]:
@@ -88,9 +85,10 @@ def free_intervals(calendar: RoomCalendar, window: Interval) -> list[Interval]:
     Both ends stand on the grid of the room's clock: every booking on the grid inside, of at most 8 hours, is accepted.
     """
     room = calendar.room
-    kept = [_kept(holding, room) for holding in calendar.holdings]
-    free = (interval for opening in open_intervals(room, window) for interval in complement(kept, opening))
-    trimmed = (_on_grid(interval, room.zone) for interval in free)
+    reach = needed(window)
+    kept = union(_kept(holding, room) for holding in calendar.holdings if holding.occupied.overlaps(reach))
+    zone = room.zone
+    trimmed = (_on_grid(interval, zone) for interval in difference(open_intervals(room, window), kept))
     return [interval for interval in trimmed if interval is not None]
 
 
@@ -105,8 +103,16 @@ def plan_day(calendar: RoomCalendar, day: date) -> DayPlan:
     whole = day_interval(day, room.zone)
     if whole is None:
         return DayPlan(day, (), ())
-    free = clip(free_intervals(calendar, whole.widened(_MARGIN, _MARGIN)), whole)
-    return DayPlan(day, tuple(free), tuple(_explained(calendar, complement(free, whole))))
+    free = overlap(free_intervals(calendar, whole.widened(_MARGIN, _MARGIN)), [whole])
+    return DayPlan(day, tuple(free), tuple(_explained(calendar, whole, difference([whole], free))))
+
+
+def _hours(room: Room, window: Interval) -> list[Interval]:
+    return [window] if room.opening_hours is None else room.opening_hours.intervals(window, room.zone)
+
+
+def _closed(room: Room, window: Interval) -> list[Interval]:
+    return union(closure.interval for closure in room.closures if closure.interval.overlaps(window))
 
 
 def _kept(holding: Holding, room: Room) -> Interval:
@@ -114,24 +120,19 @@ def _kept(holding: Holding, room: Room) -> Interval:
     return holding.occupied.widened(room.buffer_after, room.buffer_before)
 
 
-def _explained(calendar: RoomCalendar, busy: Sequence[Interval]) -> list[Busy]:
+def _explained(calendar: RoomCalendar, whole: Interval, busy: list[Interval]) -> list[Busy]:
     """Cut what is busy by what keeps it so; the first of reservation, closure, hours, buffer has its say."""
     room = calendar.room
+    causes = (
+        (BusyKind.RESERVATION, union(one.interval for one in calendar.holdings if one.interval.overlaps(whole))),
+        (BusyKind.CLOSURE, _closed(room, whole) if room.active else [whole]),
+        (BusyKind.OUTSIDE_HOURS, difference([whole], _hours(room, whole))),
+        (BusyKind.BUFFER, [whole]),
+    )
     explained: list[Busy] = []
-    for interval in busy:
-        rest = [interval]
-        closed = [interval] if not room.active else [closure.interval for closure in room.closures]
-        hours = [interval] if room.opening_hours is None else room.opening_hours.intervals(interval, room.zone)
-        causes: list[tuple[BusyKind, Iterable[Interval]]] = [
-            (BusyKind.RESERVATION, [holding.interval for holding in calendar.holdings]),
-            (BusyKind.CLOSURE, closed),
-            (BusyKind.OUTSIDE_HOURS, complement(hours, interval)),
-            (BusyKind.BUFFER, [interval]),
-        ]
-        for kind, covered in causes:
-            taken = union(covered)
-            explained += [Busy(part, kind) for piece in rest for part in clip(taken, piece)]
-            rest = [part for piece in rest for part in complement(taken, piece)]
+    for kind, covered in causes:
+        explained += [Busy(part, kind) for part in overlap(busy, covered)]
+        busy = difference(busy, covered)
     return sorted(explained, key=lambda one: one.interval)
 
 

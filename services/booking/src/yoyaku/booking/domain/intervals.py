@@ -1,9 +1,10 @@
-"""The algebra of many intervals: union, complement, clip.
+"""The algebra of many intervals: union, overlap, difference, clip, complement.
 
-Invariant: what is returned is sorted, in UTC as given, and no two of it overlap or touch.
+Invariant: what is returned is tidy: sorted, and no two of it overlap or touch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from yoyaku.booking.domain.interval import Interval
 
@@ -11,7 +12,7 @@ from yoyaku.booking.domain.interval import Interval
 def union(intervals: Iterable[Interval]) -> list[Interval]:
     """Return what any of them covers; those that touch become one."""
     merged: list[Interval] = []
-    for interval in sorted(intervals):
+    for interval in sorted(intervals, key=_start):
         if merged and interval.starts_at <= merged[-1].ends_at:
             if interval.ends_at > merged[-1].ends_at:
                 merged[-1] = Interval(merged[-1].starts_at, interval.ends_at)
@@ -20,23 +21,50 @@ def union(intervals: Iterable[Interval]) -> list[Interval]:
     return merged
 
 
+def overlap(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
+    """Return what both cover; both are tidy."""
+    found = []
+    first = second = 0
+    while first < len(left) and second < len(right):
+        one, other = left[first], right[second]
+        starts_at, ends_at = max(one.starts_at, other.starts_at), min(one.ends_at, other.ends_at)
+        if starts_at < ends_at:
+            found.append(Interval(starts_at, ends_at))
+        if one.ends_at <= other.ends_at:
+            first += 1
+        else:
+            second += 1
+    return found
+
+
+def difference(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
+    """Return what the left covers and the right does not; both are tidy."""
+    found = []
+    index = 0
+    for interval in left:
+        position = interval.starts_at
+        while index < len(right) and right[index].ends_at <= position:
+            index += 1
+        ahead = index
+        while ahead < len(right) and right[ahead].starts_at < interval.ends_at:
+            if position < right[ahead].starts_at:
+                found.append(Interval(position, right[ahead].starts_at))
+            position = right[ahead].ends_at
+            ahead += 1
+        if position < interval.ends_at:
+            found.append(Interval(position, interval.ends_at))
+    return found
+
+
 def clip(intervals: Iterable[Interval], window: Interval) -> list[Interval]:
     """Return what the union of them covers of the window."""
-    return [
-        Interval(max(interval.starts_at, window.starts_at), min(interval.ends_at, window.ends_at))
-        for interval in union(intervals)
-        if interval.overlaps(window)
-    ]
+    return overlap(union(intervals), [window])
 
 
 def complement(intervals: Iterable[Interval], window: Interval) -> list[Interval]:
     """Return what none of them covers of the window."""
-    free = []
-    position = window.starts_at
-    for interval in clip(intervals, window):
-        if position < interval.starts_at:
-            free.append(Interval(position, interval.starts_at))
-        position = interval.ends_at
-    if position < window.ends_at:
-        free.append(Interval(position, window.ends_at))
-    return free
+    return difference([window], union(intervals))
+
+
+def _start(interval: Interval) -> datetime:
+    return interval.starts_at

@@ -58,8 +58,8 @@ class OpeningHours:
 
         Hours that meet are one interval.
         """
-        first = window.starts_at.astimezone(zone).date() - 2 * _ONE_DAY
-        last = window.ends_at.astimezone(zone).date() + 2 * _ONE_DAY
+        first = window.starts_at.astimezone(zone).date() - _ONE_DAY
+        last = window.ends_at.astimezone(zone).date() + _ONE_DAY
         return [open_ for open_ in union(self._of_days(first, last, zone)) if open_.overlaps(window)]
 
     def _of_days(self, first: date, last: date, zone: ZoneInfo) -> Iterator[Interval]:
