@@ -46,3 +46,9 @@ async def test_the_first_admin_is_made_once(service: Any) -> None:
     second = service.run("create-admin", "--user-id", "other", "--json")
     assert second.returncode == 3
     assert second.stdout == ""
+    unknown = service.run("reset-password", "nobody")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    reset = service.run("reset-password", "BOSS", "--json")
+    assert reset.returncode == 0, reset.stderr
+    assert len(json.loads(reset.stdout)["password"]) >= 20
+    assert json.loads(reset.stdout)["password"] not in {made["password"], reset.stderr}

@@ -73,6 +73,24 @@ def create_admin(
         typer.echo(f"user id:  {user_id}\npassword: {password}\nIt is not shown again.")
 
 
+@app.command("reset-password")
+def reset_password(
+    user_id: Annotated[str, typer.Argument(help="What the person types to sign in.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Give somebody who is locked out a new password and print it once; their sessions are over."""
+    commands = _commands()
+    try:
+        password = commands.reset_password(user_id)
+    except commands.PersonNotFoundError:
+        typer.echo("error: nobody has this user id", err=True)
+        raise typer.Exit(2) from None
+    if as_json:
+        typer.echo(json.dumps({"user_id": user_id, "password": password}))
+    else:
+        typer.echo(f"user id:  {user_id}\npassword: {password}\nIt is not shown again.")
+
+
 @app.command("import")
 def import_files(  # noqa: PLR0917  one parameter an option
     rooms: Annotated[Path | None, typer.Option(help="CSV: name, site, capacity, time_zone, features, buffers.")] = None,

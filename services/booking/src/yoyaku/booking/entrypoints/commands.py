@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from yoyaku.booking.domain.errors import PersonAlreadyExistsError
+from yoyaku.booking.domain.errors import PersonNotFoundError as PersonNotFoundError
 from yoyaku.booking.entrypoints.http.app import make_api
 from yoyaku.booking.settings import PACKAGE, DatabaseSettings, MigrationSettings
-from yoyaku.booking.wiring.commands import person_maker
+from yoyaku.booking.wiring.commands import password_resetter, person_maker
 from yoyaku.lifecycle import command
 from yoyaku.lifecycle.configuration import load
 
@@ -45,6 +46,16 @@ def create_admin(user_id: str, password_file: Path | None = None) -> str:
 async def _create_admin(settings: DatabaseSettings, user_id: str, password: str) -> None:
     async with person_maker(settings) as create_person:
         await create_person.first_admin(user_id, password)
+
+
+def reset_password(user_id: str) -> str:
+    """Give somebody who is locked out a generated password and return it. Raises PersonNotFoundError."""
+    return asyncio.run(_reset_password(load(DatabaseSettings), user_id))
+
+
+async def _reset_password(settings: DatabaseSettings, user_id: str) -> str:
+    async with password_resetter(settings) as reset:
+        return await reset.by_operator(user_id)
 
 
 def openapi_text() -> str:
