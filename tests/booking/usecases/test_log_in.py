@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from yoyaku.booking.adapters.argon2.passwords import Argon2Passwords
 from yoyaku.booking.domain.errors import PersonAlreadyExistsError, RuleBrokenError, SignInFailedError
 from yoyaku.booking.domain.person import Role
 from yoyaku.booking.usecases.caller import Caller
@@ -66,9 +67,25 @@ async def test_every_failure_costs_the_same_and_tells_nothing(desk: Any, hanako:
 
 @pytest.mark.requirement("ID-02")
 async def test_hashed_anew_when_parameters_changed(desk: Any, hanako: Any) -> None:
-    desk.passwords.outdated = True
-    await desk.log_in(attempt())
-    assert desk.passwords.work == 2
+    def stored() -> str:
+        kept: str = desk.transactions.state.people[hanako.id].password_hash
+        return kept
+
+    async with (
+        Argon2Passwords(threads=1, waiting_limit=1, memory_kib=64, passes=1) as before,
+        Argon2Passwords(threads=1, waiting_limit=1, memory_kib=128, passes=2) as today,
+    ):
+        known = desk.transactions.state.people[hanako.id]
+        desk.transactions.state.people[hanako.id] = Credentials(known.person, await before.hash(WORDS))
+        log_in = replace(desk.log_in, passwords=today)
+        with pytest.raises(SignInFailedError):
+            await log_in(attempt(password="wrong"))
+        assert "$m=64,t=1," in stored()
+        await log_in(attempt())
+        assert "$m=128,t=2," in stored()
+        made = stored()
+        await log_in(attempt())
+        assert stored() == made
 
 
 @pytest.mark.requirement("ID-06")
