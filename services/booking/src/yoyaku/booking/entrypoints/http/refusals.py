@@ -36,21 +36,22 @@ STATUSES: Final[Mapping[str, int]] = {**{entry.code: entry.status for entry in T
 _NEED_A_BODY: Final = frozenset({"malformed-json", "body-incomplete"})
 _NEED_A_TOKEN: Final = frozenset({"not-permitted", "not-authenticated"})
 _NEED_A_SERVICE: Final = frozenset({"service-unavailable", "service-refused"})
-_ONLY_FOR: Final[Mapping[str, str]] = {
+_ONLY_FOR: Final[Mapping[str, str | tuple[str, ...]]] = {
     "sign-in-failed": "logIn",
     "sign-in-again": "refreshTokens",
     "refresh-superseded": "refreshTokens",
     "person-already-exists": "createUser",
     "room-already-retired": "retireRoom",
+    "closure-over-reservations": ("closeRoom", "retireRoom"),
+    "closure-not-found": "openRoomAgain",
+    "too-many-closures": "closeRoom",
     "room-not-retired": "reinstateRoom",
     "reservation-not-cancelled": "restoreReservation",
 }
-"""Codes that one operation alone answers with."""
+"""Codes that only these operations answer with."""
 _THINGS: Final[Mapping[str, str]] = {
     "room-": "room",
     "reservation-": "reservation",
-    "closure-": "closure",
-    "too-many-closures": "closure",
     "person-": "user",
     "calendar-": "calendar",
     "last-admin": "user",
@@ -69,7 +70,7 @@ def _may_answer(operation: Mapping[str, Any], code: str) -> bool:
     name = operation.get("operationId", "")
     parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
     if code in _ONLY_FOR:
-        return bool(name == _ONLY_FOR[code])
+        return name in (_ONLY_FOR[code] if isinstance(_ONLY_FOR[code], tuple) else (_ONLY_FOR[code],))
     needs = (
         (_NEED_A_BODY, "requestBody" in operation),
         (_NEED_A_TOKEN, "security" in operation),
