@@ -47,6 +47,8 @@ class WorkerSettings(DatabaseSettings):
     """The bus."""
     health_port: int = 0
     """Port on 127.0.0.1 for the health endpoints; 0 takes a free one."""
+    occupancy_seconds: float = Field(default=60.0, gt=0)
+    """How often today's occupancy is read off the database."""
     expiry_seconds: float = Field(default=60.0, gt=0)
     """How often expired idempotency keys, copied blocks, sessions and denials are deleted."""
 

@@ -9,8 +9,10 @@ from loguru import logger
 
 from yoyaku.booking.adapters.nats.blocks import BlockCopier
 from yoyaku.booking.adapters.nats.denials import DenialRepairer
+from yoyaku.booking.adapters.otel.occupancy import OccupancyGauges
 from yoyaku.booking.adapters.postgres.answers import expire_answers
 from yoyaku.booking.adapters.postgres.blocks import PostgresBlocks
+from yoyaku.booking.adapters.postgres.occupancy import read_occupancy
 from yoyaku.booking.adapters.postgres.sessions import expire_sessions, read_denials
 from yoyaku.booking.adapters.postgres.signing_keys import forget_secrets
 from yoyaku.booking.domain.denials import Denial
@@ -63,6 +65,9 @@ async def run_worker(settings: WorkerSettings, stop: asyncio.Event, *, now: Cloc
         works: dict[str, Work] = {
             "relay": Relay(pool, broker, service=SERVICE).run,
             "copy of the blocks, repair of the denials": keep_buckets,
+            "occupancy": OccupancyGauges(
+                lambda: read_occupancy(pool, now()), every_seconds=settings.occupancy_seconds
+            ).run,
             "expiry": partial(_expire, pool, blocks, settings.expiry_seconds, now),
         }
         async with health_server(health, port=settings.health_port) as port:

@@ -1,0 +1,1 @@
+"""OpenTelemetry: numbers that are read off the database and not counted as they happen."""
