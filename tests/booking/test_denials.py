@@ -25,7 +25,7 @@ Eventually = Callable[..., Awaitable[None]]
 
 
 class Pair:
-    """Two gateways and a worker on one database and one bus."""
+    """Two gateways on one database and one bus; the worker, which repairs, starts when the test wants it."""
 
     def __init__(self, house: Any, second: Any, client: httpx.AsyncClient) -> None:
         self.house = house
@@ -67,7 +67,6 @@ async def pair(own_house: Any, booking_service: Any, tmp_path: Any) -> AsyncIter
     folder.mkdir()
     second = booking_service.make(first.database, first.bus, first.secrets, folder)
     second.overrides["BOOKING_BUS_PATIENCE_SECONDS"] = "0.5"
-    first.launch("worker")
     await second.start_gateway()
     async with httpx.AsyncClient(base_url=second.url, timeout=30, trust_env=False) as client:
         yield Pair(own_house, second, client)
@@ -104,6 +103,7 @@ async def test_through_the_bus_without_it_and_after_it_lost_everything(
         await eventually(refused_by_the_other, within_seconds=TRUSTED_SECONDS)
     assert time.monotonic() - began < TRUSTED_SECONDS
     assert len(await pair.bucket()) == 2 * len(gone)
+    pair.house.service.launch("worker")
     crashed = denial_key(*await commit_and_be_killed(pair))
 
     async def repaired_after_the_crash() -> bool:

@@ -64,10 +64,14 @@ def kinds(desk: Any) -> list[str]:
 
 
 def denied(desk: Any) -> DeniedTokens:
-    known = DeniedTokens()
+    """Return what a process refuses that hears the news; one that reads the table must refuse the same."""
+    heard, read = DeniedTokens(), DeniedTokens()
     for denial in desk.announced:
-        known.put(denial)
-    return known
+        heard.put(denial)
+    for denial in desk.transactions.state.denials.values():
+        read.put(denial)
+    assert vars(heard) == vars(read)
+    return heard
 
 
 def is_refused(desk: Any, number: int = -1) -> bool:
