@@ -23,6 +23,7 @@ from yoyaku.booking.domain.reservation import HOLDS_THE_ROOM, Reservation
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.domain.session import RefreshToken, Session
 from yoyaku.booking.domain.signing_key import SigningKey
+from yoyaku.booking.usecases.marks import mark_of_calendar, mark_of_list
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.closures import ClosureEntry, ClosurePosition
 from yoyaku.booking.usecases.ports.people import Credentials, PeopleFilter
@@ -433,6 +434,13 @@ class InMemoryReads:
             holdings.sort(key=lambda holding: holding.interval)
             found[room_id] = RoomCalendar(replace(room, closures=closures), tuple(holdings))
         return found
+
+    async def calendar_mark(self, room_id: int, window: Interval) -> str | None:
+        calendar = (await self.busy_of([room_id], window)).get(room_id)
+        return None if calendar is None else mark_of_calendar(calendar)
+
+    async def own_mark(self, person_id: UUID, *, limit: int) -> str:
+        return mark_of_list(await self.reservations(Listing(person_id=person_id), after=None, limit=limit))
 
     async def closures(
         self,

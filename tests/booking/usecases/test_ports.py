@@ -18,6 +18,7 @@ from yoyaku.booking.domain.interval import Interval
 from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.rescheduling import KEEP, Hold
 from yoyaku.booking.domain.reservation import Act, Cancellation, CancelReason, Reservation, ReservationStatus
+from yoyaku.booking.usecases.marks import mark_of_calendar, mark_of_list
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.reservations import Listing, Placing, Position, Record
 from yoyaku.booking.usecases.ports.rooms import NewRoom, RoomFilter
@@ -166,6 +167,36 @@ async def test_answers(ports: Any, person: Person) -> None:
     with pytest.raises(KeyReusedError):
         async with ports.begin() as tx:
             await tx.answers.claim(person.id, "k", b"other")
+
+
+@pytest.mark.requirement("BK-08", "BK-09")
+async def test_marks_are_those_of_what_would_be_read(ports: Any, person: Person, new_room: NewRoom) -> None:
+    room_id = await settled(ports, person, replace(new_room, buffer_before_minutes=30, buffer_after_minutes=60))
+    day = Interval(NINE - timedelta(hours=9), NINE + timedelta(hours=15))
+    seen: set[tuple[str, str]] = set()
+
+    async def marks() -> tuple[str, str]:
+        own = await ports.reads.own_mark(person.id, limit=3)
+        calendar = await ports.reads.calendar_mark(room_id, day)
+        read = await ports.reads.reservations(Listing(person_id=person.id), after=None, limit=3)
+        busy = await ports.reads.busy_of([room_id], day)
+        assert (own, calendar) == (mark_of_list(read), mark_of_calendar(busy[room_id]))
+        assert (own, calendar) not in seen
+        seen.add((own, calendar))
+        return own, calendar
+
+    assert (await marks())[0] == ""
+    for number in (1, 2):
+        reservation = wanted(number, room_id, person, NINE + timedelta(hours=6 * number))
+        occupied = reservation.interval.widened(timedelta(minutes=30), timedelta(minutes=60))
+        await ports.place(reservation, occupied, 1, confirmed(reservation))
+        await marks()
+    away = wanted(3, room_id, person, NINE + timedelta(days=9))
+    await ports.place(away, away.interval, 1, confirmed(away))
+    own, calendar = await marks()
+    assert (own.count(","), calendar.count(",")) == (2, 2)
+    assert await ports.reads.calendar_mark(9999, day) is None
+    assert await ports.reads.own_mark(UUID(int=5), limit=3) == ""
 
 
 @pytest.mark.requirement("BK-08")

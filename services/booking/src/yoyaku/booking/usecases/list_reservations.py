@@ -67,7 +67,11 @@ def _check_width(wanted: Listing) -> None:
 
 async def read_page(reads: Reads, wanted: Listing, *, after: Position | None, limit: int) -> Page:
     """Read one page and whether another follows."""
-    entries = await reads.reservations(wanted, after=after, limit=limit + 1)
+    return page_of(await reads.reservations(wanted, after=after, limit=limit + 1), limit)
+
+
+def page_of(entries: Sequence[ReservationEntry], limit: int) -> Page:
+    """Cut a page of what was read for it and one more."""
     if len(entries) <= limit:
         return entries, None
     last = entries[limit - 1].reservation

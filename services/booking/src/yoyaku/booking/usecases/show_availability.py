@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from yoyaku.booking.domain.availability import DAYS_LIMIT, DayPlan, plan_day
 from yoyaku.booking.domain.errors import RoomNotFoundError, RuleBrokenError, Violation
@@ -11,9 +12,18 @@ from yoyaku.booking.domain.person import Action
 from yoyaku.booking.domain.room import Room
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
+from yoyaku.booking.usecases.marks import mark_of_calendar
 from yoyaku.booking.usecases.ports.reads import Reads
 
 _WIDEST_ZONE = timedelta(hours=15)
+
+
+class Availability(NamedTuple):
+    """A room, its days, and the mark of what they were made from."""
+
+    room: Room
+    days: Sequence[DayPlan]
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +33,34 @@ class ShowAvailability:
     reads: Reads
     check_permission: CheckPermission
 
-    async def __call__(self, caller: Caller, room_id: int, first: date, last: date) -> tuple[Room, Sequence[DayPlan]]:
+    async def __call__(self, caller: Caller, room_id: int, first: date, last: date) -> Availability:
         """Return the room and its days, the last included.
 
         Raises RuleBrokenError, RoomNotFoundError, NotPermittedError.
         """
         await self.check_permission(caller, Action.LIST_ROOMS)
         _check(first, last)
-        # One query without knowing the room's zone: the days as the widest zones of the world could mean them.
-        starts_at = datetime(first.year, first.month, first.day, tzinfo=UTC) - _WIDEST_ZONE
-        ends_at = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1) + _WIDEST_ZONE
-        calendar = (await self.reads.busy_of([room_id], Interval(starts_at, ends_at))).get(room_id)
+        calendar = (await self.reads.busy_of([room_id], _window(first, last))).get(room_id)
         if calendar is None:
             raise RoomNotFoundError(room_id)
-        days = (last - first).days + 1
-        return calendar.room, [plan_day(calendar, first + timedelta(days=number)) for number in range(days)]
+        days = [plan_day(calendar, first + timedelta(days=number)) for number in range((last - first).days + 1)]
+        return Availability(calendar.room, days, mark_of_calendar(calendar))
+
+    async def mark(self, caller: Caller, room_id: int, first: date, last: date) -> str:
+        """Return a text that differs when the answer would. Raises as the answer does."""
+        await self.check_permission(caller, Action.LIST_ROOMS)
+        _check(first, last)
+        mark = await self.reads.calendar_mark(room_id, _window(first, last))
+        if mark is None:
+            raise RoomNotFoundError(room_id)
+        return mark
+
+
+def _window(first: date, last: date) -> Interval:
+    """Return the days as the widest zones of the world could mean them: one query without knowing the room's zone."""
+    starts_at = datetime(first.year, first.month, first.day, tzinfo=UTC) - _WIDEST_ZONE
+    ends_at = datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1) + _WIDEST_ZONE
+    return Interval(starts_at, ends_at)
 
 
 def _check(first: date, last: date) -> None:

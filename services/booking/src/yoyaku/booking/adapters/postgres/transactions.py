@@ -9,8 +9,10 @@ from uuid import UUID
 from yoyaku.booking.adapters.postgres.answers import PostgresAnswers
 from yoyaku.booking.adapters.postgres.calendars import read_calendars
 from yoyaku.booking.adapters.postgres.closures import PostgresClosures, read_closures
+from yoyaku.booking.adapters.postgres.coalesced import Coalesced
 from yoyaku.booking.adapters.postgres.history import read_record
 from yoyaku.booking.adapters.postgres.listings import read_listing, read_reservation
+from yoyaku.booking.adapters.postgres.marks import Window, read_calendar_marks, read_own_marks
 from yoyaku.booking.adapters.postgres.people import (
     PostgresPeople,
     read_credentials,
@@ -128,10 +130,12 @@ class PostgresTransactions:
 
 
 class PostgresReads:
-    """Single reads, each on a connection of the pool."""
+    """Single reads, each on a connection of the pool; marks that are asked for at the same time share one."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._calendar_mark = Coalesced(self._calendar_marks)
+        self._own_mark = Coalesced(self._own_marks)
 
     async def credentials(self, user_id: str) -> Credentials | None:
         """Find a person by user id, whatever its case."""
@@ -174,6 +178,22 @@ class PostgresReads:
         """Read what keeps rooms busy over the window, in one query."""
         async with self._connection() as connection:
             return await read_calendars(connection, room_ids, window)
+
+    async def calendar_mark(self, room_id: int, window: Interval) -> str | None:
+        """Return a text that differs when `busy_of` of the window would; None when there is no such room."""
+        return await self._calendar_mark((room_id, window))
+
+    async def own_mark(self, person_id: UUID, *, limit: int) -> str:
+        """Return a text that differs when the first `limit` reservations of a person would."""
+        return await self._own_mark((person_id, limit))
+
+    async def _calendar_marks(self, windows: Sequence[Window]) -> Sequence[str | None]:
+        async with self._connection() as connection:
+            return await read_calendar_marks(connection, windows)
+
+    async def _own_marks(self, asked: Sequence[tuple[UUID, int]]) -> Sequence[str]:
+        async with self._connection() as connection:
+            return await read_own_marks(connection, asked)
 
     async def closures(
         self,

@@ -33,7 +33,7 @@ from yoyaku.booking.entrypoints.http import (
     users,
 )
 from yoyaku.booking.entrypoints.http.bodies import violations_of
-from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies
+from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies, queried
 from yoyaku.booking.entrypoints.http.document import complete
 from yoyaku.booking.entrypoints.http.draining import Draining
 from yoyaku.booking.entrypoints.http.methods import AllowedMethods, Methods
@@ -41,6 +41,7 @@ from yoyaku.booking.entrypoints.http.metrics import BY_REVOCATION, BY_ROLE, coun
 from yoyaku.booking.entrypoints.http.middleware import Edge
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
 from yoyaku.booking.entrypoints.http.query_names import QueryNames
+from yoyaku.booking.entrypoints.http.remembered import RememberedAnswers
 from yoyaku.booking.entrypoints.http.schemas.problem import ProblemOutput
 from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.usecases.ports.chance import Clock
@@ -108,6 +109,7 @@ def make_api() -> FastAPI:
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
+    api.state.remembered = RememberedAnswers()
     for module in _ROUTERS:
         api.include_router(module.router)
     api.add_exception_handler(Exception, _on_unexpected)
@@ -154,7 +156,7 @@ def _document(api: FastAPI) -> dict[str, Any]:
         models.append((ProblemOutput, "serialization"))
         _, definitions = models_json_schema(models, ref_template=REF_TEMPLATE)
         components = document.setdefault("components", {})
-        components.setdefault("schemas", {}).update(definitions["$defs"])
+        components.setdefault("schemas", {}).update({**queried, **definitions["$defs"]})
         components["securitySchemes"] = {BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
         for name in ("HTTPValidationError", "ValidationError"):
             components["schemas"].pop(name, None)

@@ -39,6 +39,9 @@ NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "Wh
 bodies: dict[str, type[BaseModel]] = {}
 """Every model that is a request body, by name: the document needs their schemas among its components."""
 
+queried: dict[str, dict[str, Any]] = {}
+"""The schemas that query parameters refer to, by name."""
+
 
 def problems(*statuses: int, body: bool = False) -> dict[int | str, dict[str, Any]]:
     """Describe the refusals of a route: the given ones, those of a body, and those that may happen anywhere."""
@@ -71,3 +74,17 @@ def takes(
 def secured() -> dict[str, Any]:
     """Say that a route needs an access token."""
     return {"security": [{BEARER: []}]}
+
+
+def asks(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """Describe the query parameters of a route, read by `queries.asked`, as the framework would describe them."""
+    described = model.model_json_schema(ref_template=REF_TEMPLATE)
+    queried.update(described.get("$defs", {}))
+    required = described.get("required", ())
+    return [_parameter(name, schema, required=name in required) for name, schema in described["properties"].items()]
+
+
+def _parameter(name: str, schema: Mapping[str, Any], *, required: bool) -> dict[str, Any]:
+    shown = {key: value for key, value in schema.items() if key != "default" or value is not None}
+    parameter = {"name": name, "in": "query", "required": required, "schema": shown}
+    return parameter | ({"description": schema["description"]} if "description" in schema else {})

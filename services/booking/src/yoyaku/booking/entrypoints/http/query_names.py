@@ -19,6 +19,8 @@ from yoyaku.booking.entrypoints.http.problems import Problem
 _BELOW: Final = "/api/"
 _NAMES_SHOWN: Final = 20
 _NAME_LENGTH: Final = 100
+_PATHS_REMEMBERED: Final = 2_000
+"""The same addresses are asked for again and again; matching one against every route costs more than the rest."""
 
 
 class _Names(NamedTuple):
@@ -32,15 +34,24 @@ class QueryNames:
     def __init__(self, app: ASGIApp, document: Callable[[], Mapping[str, Any]]) -> None:
         self._app = app
         self._document = document
+        self._known: dict[tuple[str, str], _Names | None] = {}
         self._routes: list[tuple[Any, Mapping[str, _Names]]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse what no route takes; pass on the rest."""
         if scope.get("query_string") and scope["path"].startswith(_BELOW):
-            names = self._names(scope["method"], scope["path"])
+            names = self._remembered(scope["method"], scope["path"])
             if names is not None:
                 _check(scope["query_string"], names)
         await self._app(scope, receive, send)
+
+    def _remembered(self, method: str, path: str) -> _Names | None:
+        key = (method, path)
+        if key not in self._known:
+            if len(self._known) >= _PATHS_REMEMBERED:
+                self._known.clear()
+            self._known[key] = self._names(method, path)
+        return self._known[key]
 
     def _names(self, method: str, path: str) -> _Names | None:
         if self._routes is None:

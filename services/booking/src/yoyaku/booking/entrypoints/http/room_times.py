@@ -6,18 +6,20 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
 from yoyaku.booking.domain.errors import RuleBrokenError, Violation
 from yoyaku.booking.domain.reservation import CancelReason
 from yoyaku.booking.entrypoints.http.bodies import read_body
-from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems, secured, takes
+from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, asks, problems, secured, takes
 from yoyaku.booking.entrypoints.http.cursors import cursor_of, place_of
 from yoyaku.booking.entrypoints.http.metrics import count_cancellations
 from yoyaku.booking.entrypoints.http.preconditions import IF_NONE_MATCH_PARAMETER
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
-from yoyaku.booking.entrypoints.http.queries import DayText, MomentText, day_of, moment_of
+from yoyaku.booking.entrypoints.http.queries import DayText, MomentText, asked, day_of, moment_of
+from yoyaku.booking.entrypoints.http.remembered import answer_of, remembered_of
 from yoyaku.booking.entrypoints.http.replies import page_links, reply, tagged_reply
 from yoyaku.booking.entrypoints.http.schemas.closures import (
     AvailabilityOutput,
@@ -126,17 +128,19 @@ class AvailabilityQuery(BaseModel):
     summary="Show when a room is free",
     response_model=AvailabilityOutput,
     responses=problems(401, 404, 422, 503) | NOT_MODIFIED,
-    openapi_extra={**secured(), "parameters": [IF_NONE_MATCH_PARAMETER]},
+    openapi_extra={**secured(), "parameters": [*asks(AvailabilityQuery), IF_NONE_MATCH_PARAMETER]},
 )
-async def availability(
-    request: Request,
-    caller: Annotated[Caller, Depends(caller_of)],
-    room_id: RoomId,
-    query: Annotated[AvailabilityQuery, Query()],
-) -> Response:
+async def availability(request: Request, caller: Annotated[Caller, Depends(caller_of)], room_id: RoomId) -> Response:
     """Day by day of the room's own clock, 31 at most, the last included. For everybody who is signed in."""
-    room, days = await gateway_of(request).rooms.show_availability(caller, room_id, *_wanted(query))
-    return tagged_reply(request, show_availability(room, days), {})
+    first, last = _wanted(asked(request, AvailabilityQuery))
+    show, remembered = gateway_of(request).rooms.show_availability, remembered_of(request)
+    key = ("availability", room_id, first, last)
+    answer = remembered.find(key, await show.mark(caller, room_id, first, last))
+    if answer is None:
+        room, days, mark = await show(caller, room_id, first, last)
+        answer = answer_of(mark, to_json(show_availability(room, days)), {})
+        remembered.keep(key, answer)
+    return answer.reply(request)
 
 
 def _wanted(query: AvailabilityQuery) -> tuple[date, date]:

@@ -48,6 +48,9 @@ class Reads(Protocol):
         Holdings and closures reach as far as `needed(window)`. A room that is not there is left out.
         """
 
+    async def calendar_mark(self, room_id: int, window: Interval) -> str | None:
+        """Return a text that differs when `busy_of` of the window would; None when there is no such room."""
+
     async def closures(
         self,
         room_id: int,
@@ -64,6 +67,9 @@ class Reads(Protocol):
 
     async def reservations(self, wanted: Listing, *, after: Position | None, limit: int) -> Sequence[ReservationEntry]:
         """List reservations by start and id, starting after a position."""
+
+    async def own_mark(self, person_id: UUID, *, limit: int) -> str:
+        """Return a text that differs when the first `limit` reservations of a person would."""
 
     async def record(self, reservation_id: UUID, *, after: int, limit: int) -> Record:
         """Read up to `limit` changes of a reservation whose versions are above `after`, by version."""
