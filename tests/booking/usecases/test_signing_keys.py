@@ -1,6 +1,5 @@
 """Making, rotating and revoking signing keys, and what the table of keys promises."""
 
-import asyncio
 import itertools
 from typing import Any
 
@@ -17,7 +16,7 @@ from yoyaku.booking.domain.signing_key import (
 from yoyaku.booking.usecases.ports.signing_keys import KeyPair
 from yoyaku.booking.usecases.revoke_key import RevokeKey
 from yoyaku.booking.usecases.rotate_keys import RotateKeys
-from yoyaku.contracts.identity_v1 import KeyRotated
+from yoyaku.contracts.identity_v1 import KeyRevoked, KeyRotated
 
 numbers = itertools.count(1)
 
@@ -48,17 +47,6 @@ async def test_the_first_key_is_made_once(ports: Any, rotate: RotateKeys) -> Non
     assert await rotate.make_first() is None
     assert await all_keys(ports) == [made]
     assert signer([made], ports.clock()) == made
-
-
-@pytest.mark.requirement("ID-08")
-async def test_of_gateways_that_start_together_one_makes_the_key(
-    ports: Any, rotate: RotateKeys, request: pytest.FixtureRequest
-) -> None:
-    if "postgres" not in request.node.name:
-        pytest.skip("the memory knows no two transactions at once")
-    made = await asyncio.gather(*(rotate.make_first() for _ in range(4)))
-    assert [key is None for key in made].count(False) == 1
-    assert len(await all_keys(ports)) == 1
 
 
 @pytest.mark.requirement("ID-08")
@@ -105,3 +93,20 @@ async def test_every_new_key_is_told(desk: Any) -> None:
     assert first is not None
     assert desk.events() == [KeyRotated(key_id=key.key_id, signs_from=key.signs_from) for key in (first, second)]
     assert [emitted.actor for emitted in desk.transactions.state.events] == ["service/booking", "operator"]
+
+
+@pytest.mark.requirement("ID-08", "EV-03")
+async def test_a_revocation_is_told(desk: Any) -> None:
+    first = await RotateKeys(desk.transactions, make_pair, desk.clock).make_first()
+    assert first is not None
+    revoke = RevokeKey(desk.transactions, make_pair, desk.clock)
+    second = await revoke(first.key_id, replace=True)
+    assert second is not None
+    assert desk.events()[1:] == [
+        KeyRotated(key_id=second.key_id, signs_from=desk.clock()),
+        KeyRevoked(key_id=first.key_id, replaced_by=second.key_id),
+    ]
+    third = await RotateKeys(desk.transactions, make_pair, desk.clock)(at_once=True)
+    await revoke(second.key_id)
+    assert third is not None
+    assert desk.events()[-1] == KeyRevoked(key_id=second.key_id)

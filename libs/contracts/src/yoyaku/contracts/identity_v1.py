@@ -8,6 +8,7 @@ from pydantic import Field
 from yoyaku.contracts.envelope import Event
 from yoyaku.contracts.subjects import (
     IDENTITY_ACCESS_DENIED_V1,
+    IDENTITY_KEY_REVOKED_V1,
     IDENTITY_KEY_ROTATED_V1,
     IDENTITY_LOGIN_FAILED_V1,
     IDENTITY_LOGIN_SUCCEEDED_V1,
@@ -212,3 +213,14 @@ class KeyRotated(Event):
     key_id: Annotated[str, Field(min_length=1, max_length=128)]
     """RFC 7638 thumbprint of the new public key."""
     signs_from: Moment
+
+
+class KeyRevoked(Event):
+    """Access tokens signed with a key are refused from now on, because others may know it."""
+
+    TYPE: ClassVar[str] = IDENTITY_KEY_REVOKED_V1
+
+    key_id: Annotated[str, Field(min_length=1, max_length=128)]
+    """RFC 7638 thumbprint of the public key."""
+    replaced_by: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """The key made in the same step, if one was."""

@@ -28,6 +28,7 @@ from yoyaku.contracts.booking_v1 import (
 from yoyaku.contracts.envelope import Event
 from yoyaku.contracts.identity_v1 import (
     AccessDenied,
+    KeyRevoked,
     KeyRotated,
     LoginFailed,
     LoginSucceeded,
@@ -63,6 +64,7 @@ _MODELS: Final[tuple[type[Event], ...]] = (
     AccessDenied,
     RequestThrottled,
     KeyRotated,
+    KeyRevoked,
     IncidentOpened,
     BlockImposed,
     BlockExpired,

@@ -68,6 +68,9 @@ IDENTITY_REQUEST_THROTTLED_V1: Final = "identity.request.throttled.v1"
 IDENTITY_KEY_ROTATED_V1: Final = "identity.key.rotated.v1"
 """Access tokens are signed with another key from a given moment."""
 
+IDENTITY_KEY_REVOKED_V1: Final = "identity.key.revoked.v1"
+"""Access tokens signed with a key are refused from now on."""
+
 SECURITY_INCIDENT_OPENED_V1: Final = "security.incident.opened.v1"
 """A rule fired."""
 

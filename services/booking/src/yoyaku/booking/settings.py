@@ -3,11 +3,10 @@
 Invariant: built once in `__main__`, passed down, never a global.
 """
 
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from yoyaku.messaging.settings import NatsSettings
@@ -129,7 +128,7 @@ class GatewaySettings(DatabaseSettings):
     """Names that the gateway answers to, as JSON; `*.example.org` takes all below. Any name when empty."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the API from a browser, as JSON, such as `["https://rooms.example.org"]`."""
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
     """Networks of the proxies in front, as JSON, such as `["10.0.0.0/8"]`: what they say of the client is believed."""
     forwarded_header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
     """The header that every trusted proxy appends the client's address to; the other one is not read."""

@@ -7,6 +7,7 @@ from yoyaku.booking.usecases.ports.chance import Clock
 from yoyaku.booking.usecases.ports.signing_keys import KeyMaker
 from yoyaku.booking.usecases.ports.transactions import Transactions
 from yoyaku.booking.usecases.rotate_keys import OPERATOR, make_next
+from yoyaku.contracts.identity_v1 import KeyRevoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,13 @@ class RevokeKey:
             if not replace and not suffice(others, now):
                 raise OnlyKeyError(key_id)
             await tx.signing_keys.change(key)
-            if not replace:
-                return None
-            return await make_next(tx, others, self.make_pair, now=now, at_once=True, actor=OPERATOR)
+            made = None
+            if replace:
+                made = await make_next(tx, others, self.make_pair, now=now, at_once=True, actor=OPERATOR)
+            tx.emit(
+                KeyRevoked(key_id=key_id, replaced_by=made.key_id if made else None),
+                subject=f"key/{key_id}",
+                actor=OPERATOR,
+                client_address=None,
+            )
+            return made

@@ -55,7 +55,7 @@ async def make_next(
     await tx.signing_keys.add(rotation.made, pair.sealed_private_key)
     tx.emit(
         KeyRotated(key_id=pair.key_id, signs_from=rotation.made.signs_from),
-        subject=f"signing-key/{pair.key_id}",
+        subject=f"key/{pair.key_id}",
         actor=actor,
         client_address=None,
     )
