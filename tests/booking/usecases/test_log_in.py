@@ -65,6 +65,38 @@ async def test_every_failure_costs_the_same_and_tells_nothing(desk: Any, hanako:
     assert "secret" not in event.model_dump_json()
 
 
+@pytest.mark.requirement("ID-01", "ID-02")
+async def test_three_hundred_guesses_cost_the_same_each(
+    desk: Any, hanako: Any, caller: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work is counted instead of time: look-ups, hashes, transactions and events of each guess."""
+    taro = await desk.create_person(caller(Role.ADMIN), NewPerson("taro", "太郎", Role.USER, WORDS))
+    known = desk.transactions.state.people[taro.id]
+    gone = Credentials(replace(known.person, disabled_at=desk.clock()), known.password_hash)
+    desk.transactions.state.people[taro.id] = gone
+    begun: list[None] = []
+    begin, find = desk.transactions.begin, desk.reads.credentials
+    looked_up: list[str] = []
+
+    async def counted(user_id: str) -> Any:
+        looked_up.append(user_id)
+        return await find(user_id)
+
+    monkeypatch.setattr(desk.transactions, "begin", lambda: (begun.append(None), begin())[1])
+    monkeypatch.setattr(desk.reads, "credentials", counted)
+    costs = set()
+    for number in range(100):
+        for tried in (attempt(password=f"guess {number}"), attempt(f"nobody{number}"), attempt("taro")):
+            begun.clear()
+            looked_up.clear()
+            desk.transactions.state.events.clear()
+            hashed = desk.passwords.work
+            with pytest.raises(SignInFailedError):
+                await desk.log_in(tried)
+            costs.add((desk.passwords.work - hashed, len(begun), len(looked_up), len(desk.events())))
+    assert costs == {(1, 1, 1, 1)}
+
+
 @pytest.mark.requirement("ID-02")
 async def test_hashed_anew_when_parameters_changed(desk: Any, hanako: Any) -> None:
     def stored() -> str:

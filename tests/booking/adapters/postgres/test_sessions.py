@@ -1,6 +1,7 @@
 """Sessions where fakes cannot follow: what is deleted when, and denials that only grow."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,9 +14,16 @@ from yoyaku.booking.adapters.postgres.sessions import (
     expire_sessions,
     read_denials,
 )
+from yoyaku.booking.adapters.postgres.transactions import PostgresTransactions
 from yoyaku.booking.domain.denials import Denial, DenialKind
 from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.domain.session import RefreshToken, Session
+from yoyaku.booking.usecases.caller import Caller
+from yoyaku.booking.usecases.check_permission import CheckPermission
+from yoyaku.booking.usecases.disable_person import DisablePerson
+from yoyaku.booking.usecases.enable_person import EnablePerson
+from yoyaku.messaging.ids import new_event_id
+from yoyaku.messaging.outbox import Outbox
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.transaction import transaction
 from yoyaku.testkit.clock import SetClock
@@ -69,3 +77,33 @@ async def test_a_denial_only_grows(database: Callable[..., Awaitable[Database]],
             async with transaction(pool) as connection:
                 await PostgresDenials(connection).add(denial)
         assert await read_denials(pool, clock()) == [late]
+
+
+@pytest.mark.requirement("ID-06")
+async def test_of_two_admins_who_disable_each_other_one_stays(
+    database: Callable[..., Awaitable[Database]], clock: SetClock
+) -> None:
+    made = await database("yoyaku.booking")
+    one, other = (UUID(int=number) for number in (1, 2))
+
+    async def announce(_: Sequence[Denial]) -> None:
+        return
+
+    async with connected_pool(made.service, application_name="tests") as pool:
+        outbox = Outbox(service="booking", new_id=new_event_id, now=clock)
+        transactions = PostgresTransactions(pool, outbox, keep_answers_for=HOUR)
+        disable = DisablePerson(transactions, CheckPermission(transactions), announce, clock)
+        enable = EnablePerson(transactions, CheckPermission(transactions))
+        async with transaction(pool) as connection:
+            for person_id in (one, other):
+                admin = Person(person_id, f"boss{person_id.int}", "Boss", Role.ADMIN, clock())
+                await PostgresPeople(connection).add(admin, "h")
+        for _ in range(20):
+            outcomes = await asyncio.gather(
+                disable(Caller(one, Role.ADMIN, "192.0.2.1"), other),
+                disable(Caller(other, Role.ADMIN, "192.0.2.1"), one),
+                return_exceptions=True,
+            )
+            assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LastAdminError", "Person"]
+            for person_id in (one, other):
+                await enable(Caller(one, Role.ADMIN, "192.0.2.1"), person_id)

@@ -197,8 +197,9 @@ async def test_people_are_found_in_pages(house: Any) -> None:
         address = page.links.get("next", {}).get("url", "")
     assert set(made) <= set(found)
     assert found == sorted(set(found))
-    bad = await house.client.get("/api/v1/users?cursor=%C3%A9", headers=house.admin)
-    assert (bad.status_code, bad.json()["errors"][0]["code"]) == (422, "bad-cursor")
+    for query, code in (("cursor=%C3%A9", "bad-cursor"), ("cursor=AAA", "bad-cursor"), ("q=%00", "bad-characters")):
+        bad = await house.client.get(f"/api/v1/users?{query}", headers=house.admin)
+        assert (bad.status_code, bad.json()["errors"][0]["code"]) == (422, code)
 
 
 @pytest.mark.requirement("ID-02", "ID-06")

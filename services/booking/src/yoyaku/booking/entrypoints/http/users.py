@@ -18,6 +18,7 @@ from yoyaku.booking.entrypoints.http.limits import note
 from yoyaku.booking.entrypoints.http.preconditions import IF_MATCH_PARAMETER, etag_of, required_version
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import link_to_next, reply
+from yoyaku.booking.entrypoints.http.schemas.fields import NO_CONTROL
 from yoyaku.booking.entrypoints.http.schemas.people import (
     ChangePasswordInput,
     ChangePersonInput,
@@ -43,7 +44,13 @@ class PeopleQuery(BaseModel):
     role: Annotated[Role | None, Field(description="Only these.")] = None
     disabled: Annotated[bool | None, Field(description="Only those who may not sign in, or only those who may.")] = None
     q: Annotated[
-        str | None, Field(min_length=1, max_length=100, description="A part of the user id or name, in any case.")
+        str | None,
+        Field(
+            min_length=1,
+            max_length=100,
+            pattern=NO_CONTROL,
+            description="A part of the user id or name, in any case.",
+        ),
     ] = None
     cursor: Annotated[str | None, Field(max_length=200, description="From the `Link` of the page before.")] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
