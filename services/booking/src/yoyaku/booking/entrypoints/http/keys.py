@@ -6,7 +6,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from yoyaku.booking.entrypoints.http.contract import problems
+from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems
+from yoyaku.booking.entrypoints.http.preconditions import IF_NONE_MATCH_PARAMETER, is_known
 from yoyaku.booking.entrypoints.http.principal import gateway_of
 
 router = APIRouter(tags=["Signing in"])
@@ -48,14 +49,15 @@ _SCHEMA: Final[dict[str, Any]] = {
             "description": "The keys; fetch them again when a token names another.",
             "content": {_MEDIA_TYPE: {"schema": _SCHEMA, "example": {"keys": [_MEMBERS]}}},
         },
-        304: {"description": "They have not changed."},
+        **NOT_MODIFIED,
         **problems(),
     },
+    openapi_extra={"parameters": [IF_NONE_MATCH_PARAMETER]},
 )
 async def signing_keys(request: Request) -> Response:
     """Return the keys as a JWK set (RFC 7517), those that will sign soon among them."""
     published = gateway_of(request).keys.published()
     headers = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}", "ETag": published.etag}
-    if request.headers.get("if-none-match") == published.etag:
+    if is_known(request, published.etag):
         return Response(status_code=304, headers=headers)
     return Response(published.body, media_type=_MEDIA_TYPE, headers=headers)
