@@ -1,4 +1,4 @@
-"""The worker's process: the outbox relay, the copy of the blocks, expiry."""
+"""The worker's process: the outbox relay, the copy of the blocks, the repair of denials, expiry."""
 
 from functools import partial
 
