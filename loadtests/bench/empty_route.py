@@ -26,11 +26,12 @@ async def empty(request: Request, caller: Annotated[Caller, Depends(caller_of)])
 
 
 def with_empty_route(application: ASGIApp) -> ASGIApp:
-    """Add the route to the API inside the layers around it."""
+    """Add the route to the API inside the layers around it: the first, for being found late would flatter the rest."""
     inner: Any = application
     while not isinstance(inner, FastAPI):
         inner = inner._app
     inner.include_router(router)
+    inner.router.routes.insert(0, inner.router.routes.pop())
     return application
 
 

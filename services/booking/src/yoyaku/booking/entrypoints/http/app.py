@@ -54,19 +54,20 @@ English or Japanese by `Accept-Language`; every answer carries `X-Trace-Id`."""
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 """The edge traces: FastAPI's own spans would start a second trace inside it, and cost more (decision 0041)."""
 _ROUTERS: Final = (
-    auth,
-    keys,
-    users,
-    rooms,
-    room_times,
     reservation_lists,
     reservations,
+    room_times,
+    rooms,
+    auth,
     calendars,
+    users,
+    keys,
     audit,
     backups,
     health,
     docs,
 )
+"""In the order in which a request is compared with their routes, so what is asked for most stands first."""
 _ALLOWED: Final = AllowedMethods(module.router for module in _ROUTERS)
 
 
