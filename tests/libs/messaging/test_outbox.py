@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from yoyaku.contracts.booking_v1 import RoomCreated
@@ -80,10 +81,12 @@ async def test_the_row_holds_the_whole_envelope(state) -> None:
 async def test_the_current_trace_is_stored_and_is_the_correlation(state, outbox) -> None:
     with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
         async with outbox.transaction(state.pool) as tx:
+            # The transaction's own span where this process records, else the request's.
+            current = trace.get_current_span().get_span_context()
             tx.emit(ROOM, subject="room/1", actor="operator")
     row = await state.pool.fetchrow("SELECT traceparent, headers->>'ce-correlationid' AS correlation FROM outbox_event")
     trace_id = format(span.get_span_context().trace_id, "032x")
-    assert row["traceparent"].split("-")[1:3] == [trace_id, format(span.get_span_context().span_id, "016x")]
+    assert row["traceparent"].split("-")[1:3] == [trace_id, format(current.span_id, "016x")]
     assert row["correlation"] == trace_id
 
 

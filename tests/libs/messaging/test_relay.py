@@ -312,7 +312,8 @@ async def test_one_trace_goes_through_also_after_a_restart(
     published = [span for span in spans.get_finished_spans() if span.status.is_unset]
     assert {span.name for span in published} == {"publish booking.room.created.v1"}
     assert {span.kind for span in published} == {SpanKind.PRODUCER}
-    assert {span.parent.span_id for span in published} == {request.get_span_context().span_id}
+    stored = await state.pool.fetchval("SELECT traceparent FROM outbox_event")
+    assert {format(span.parent.span_id, "016x") for span in published} == {stored.split("-")[2]}
     of_header = [span for span in published if format(span.context.span_id, "016x") in event.headers["traceparent"]]
     assert len(of_header) == 1
     assert of_header[0].context.trace_id == request.get_span_context().trace_id
