@@ -17,6 +17,7 @@ from yoyaku.booking.domain.rescheduling import Wanted
 from yoyaku.booking.domain.reservation import CancelReason
 from yoyaku.booking.entrypoints.http.bodies import read_body
 from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems, secured, takes
+from yoyaku.booking.entrypoints.http.lean_route import LeanRoute
 from yoyaku.booking.entrypoints.http.metrics import (
     CANCELLED,
     CONFIRMED,
@@ -56,7 +57,7 @@ from yoyaku.booking.usecases.place_reservation import Once, Wish
 from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.booking.usecases.ports.reservations import ReservationEntry
 
-router = APIRouter(prefix="/api/v1/reservations", tags=["Reservations"])
+router = APIRouter(prefix="/api/v1/reservations", tags=["Reservations"], route_class=LeanRoute)
 
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotent-Replayed"
