@@ -380,11 +380,20 @@ class InMemoryReads:
         return with_closures(self._transactions.state, room_id)
 
     async def rooms(
-        self, wanted: RoomFilter, *, after: int, limit: int, since: datetime | None = None
+        self, wanted: RoomFilter, *, after: int, limit: int, closures_in: Interval | None = None
     ) -> Sequence[Room]:
         state = self._transactions.state
         rooms = (with_closures(state, number) for number in sorted(state.rooms) if number > after)
-        return [room for room in rooms if room is not None and self._fits(room, wanted)][:limit]
+        found = [room for room in rooms if room is not None and self._fits(room, wanted)][:limit]
+        return [
+            replace(
+                room,
+                closures=tuple(
+                    closure for closure in room.closures if closures_in and closure.interval.overlaps(closures_in)
+                ),
+            )
+            for room in found
+        ]
 
     def _fits(self, room: Room, wanted: RoomFilter) -> bool:
         held = [

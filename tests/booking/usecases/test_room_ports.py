@@ -158,3 +158,18 @@ async def test_filters(ports: Any, person: Person, new_room: NewRoom) -> None:
     assert await found(free=Interval(NINE + 1.5 * HOUR, NINE + 2 * HOUR)) == [room.id, big.id]
     assert await found(free=Interval(NINE + 5.5 * HOUR, NINE + 7 * HOUR)) == [room.id]
     assert list(await ports.reads.sites()) == [Site("Osaka", 1, ("UTC",)), Site("Tokyo", 1, ("Asia/Tokyo",))]
+
+
+@pytest.mark.requirement("BK-01")
+async def test_listed_rooms_bring_the_closures_that_were_asked_for(
+    ports: Any, person: Person, new_room: NewRoom
+) -> None:
+    room = await furnished(ports, person, new_room)
+    entries = [closing(number, room.id, person, NINE + number * HOUR) for number in range(3)]
+    for entry in entries:
+        await closed(ports, entry)
+    window = entries[1].closure.interval
+    (with_closures,) = await ports.reads.rooms(RoomFilter(), after=0, limit=9, closures_in=window)
+    assert with_closures.closures == (entries[1].closure,)
+    (plain,) = await ports.reads.rooms(RoomFilter(), after=0, limit=9)
+    assert plain.closures == ()

@@ -75,8 +75,8 @@ class NewRoom:
 class Room:
     """A room of one site.
 
-    `closures` are those that were not over when the room was read, and those over only just: enough to judge a booking
-    by, not the room's whole past.
+    `closures` are those that whoever read the room asked for. By default that is enough to judge a booking by: those
+    not over, and those over only just.
     """
 
     id: int

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from yoyaku.booking.domain.interval import Interval
@@ -26,27 +25,27 @@ class ListRooms:
     check_permission: CheckPermission
 
     async def __call__(
-        self, caller: Caller, wanted: RoomFilter, *, after: int, limit: int, since: datetime | None = None
+        self, caller: Caller, wanted: RoomFilter, *, after: int, limit: int, closures_in: Interval | None = None
     ) -> tuple[Sequence[Room], int | None]:
         """Return up to `limit` rooms that fit with ids above `after`, and the id to go on after; None at the end.
 
         With a free interval, at most `ROUNDS` times `ROOMS_A_ROUND` rooms are looked at for one page, which may be
-        short or empty though more follow. `since`: closures that end later travel with the rooms.
+        short or empty though more follow. Closures that touch `closures_in` travel with the rooms.
 
         Raises NotPermittedError.
         """
         await self.check_permission(caller, Action.LIST_ROOMS)
         if wanted.free is not None:
-            return await self._free(wanted, wanted.free, after, limit, since)
-        rooms = await self.reads.rooms(wanted, after=after, limit=limit + 1, since=since)
+            return await self._free(wanted, wanted.free, after, limit, closures_in)
+        rooms = await self.reads.rooms(wanted, after=after, limit=limit + 1, closures_in=closures_in)
         return (rooms[:limit], rooms[limit - 1].id) if len(rooms) > limit else (rooms, None)
 
     async def _free(
-        self, wanted: RoomFilter, free: Interval, after: int, limit: int, since: datetime | None
+        self, wanted: RoomFilter, free: Interval, after: int, limit: int, closures_in: Interval | None
     ) -> tuple[Sequence[Room], int | None]:
         found: list[Room] = []
         for _ in range(ROUNDS):
-            rooms = await self.reads.rooms(wanted, after=after, limit=ROOMS_A_ROUND, since=since)
+            rooms = await self.reads.rooms(wanted, after=after, limit=ROOMS_A_ROUND, closures_in=closures_in)
             for room in rooms:
                 if len(found) == limit:
                     return found, found[-1].id

@@ -23,15 +23,16 @@ WHERE starts_at > $1 AND starts_at < $2 AND status = 'confirmed' AND room_id > $
 async def read_occupancy(pool: Pool, now: datetime) -> list[RoomDay]:
     """Measure today of every active room, by id. Raises PostgresError."""
     days: list[RoomDay] = []
+    around = Interval(now - _AROUND, now + _AROUND)
     after = 0
     while True:
         async with transaction(pool, read_only=True) as connection:
             rooms = await read_rooms(
-                connection, RoomFilter(active=True), after=after, limit=_ROOMS_A_TIME, since=now - _AROUND
+                connection, RoomFilter(active=True), after=after, limit=_ROOMS_A_TIME, closures_in=around
             )
             if not rooms:
                 return days
-            rows = await connection.fetch(_LIVE, now - _AROUND, now + _AROUND, after, rooms[-1].id)
+            rows = await connection.fetch(_LIVE, around.starts_at, around.ends_at, after, rooms[-1].id)
         reserved: dict[int, list[Interval]] = defaultdict(list)
         for row in rows:
             reserved[row["room_id"]].append(Interval(row["starts_at"], row["ends_at"]))

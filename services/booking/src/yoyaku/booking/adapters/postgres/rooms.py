@@ -41,7 +41,7 @@ _PAGE: Final = f"""
 SELECT {COLUMNS}
 FROM room m CROSS JOIN LATERAL (
     SELECT {CLOSURE_COLUMNS} FROM closure
-    WHERE room_id = m.id AND ends_at > least(now() - $3::interval, $4::timestamptz)
+    WHERE room_id = m.id AND ends_at > $3::timestamptz AND starts_at < $4::timestamptz
 ) c
 WHERE m.id > $1
   AND ($5::text IS NULL OR m.site = $5)
@@ -56,7 +56,8 @@ WHERE m.id > $1
           AND v.occupied && tstzrange($9 - make_interval(mins => m.buffer_before_minutes),
                                       $10::timestamptz + make_interval(mins => m.buffer_after_minutes))
     )
-    AND NOT EXISTS (SELECT 1 FROM closure x WHERE x.room_id = m.id AND x.ends_at > $9 AND x.starts_at < $10)
+    -- Not NOT EXISTS, which the planner would answer by reading the closures of all rooms.
+    AND (SELECT true FROM closure x WHERE x.room_id = m.id AND x.ends_at > $9 AND x.starts_at < $10 LIMIT 1) IS NULL
   ))
 ORDER BY m.id LIMIT $2
 """  # noqa: S608 - constants
@@ -143,15 +144,15 @@ async def read_room(connection: Connection, room_id: int) -> Room | None:
 
 
 async def read_rooms(
-    connection: Connection, wanted: RoomFilter, *, after: int, limit: int, since: datetime | None
+    connection: Connection, wanted: RoomFilter, *, after: int, limit: int, closures_in: Interval | None
 ) -> Sequence[Room]:
-    """List up to `limit` rooms that fit and whose ids are above `after`, by id."""
+    """List up to `limit` rooms that fit and whose ids are above `after`, by id; closures only when asked for."""
     rows = await connection.fetch(
         _PAGE,
         after,
         limit,
-        CLOSURES_KEPT,
-        since,
+        closures_in.starts_at if closures_in else None,
+        closures_in.ends_at if closures_in else None,
         wanted.site,
         wanted.capacity,
         list(wanted.features),

@@ -163,11 +163,11 @@ class PostgresReads:
             return await read_room(connection, room_id)
 
     async def rooms(
-        self, wanted: RoomFilter, *, after: int, limit: int, since: datetime | None = None
+        self, wanted: RoomFilter, *, after: int, limit: int, closures_in: Interval | None = None
     ) -> Sequence[Room]:
-        """List the rooms that fit by id, starting after one; with the closures that end after `since`, if given."""
+        """List the rooms that fit by id, starting after one; with the closures that touch an interval, if given."""
         async with self._connection() as connection:
-            return await read_rooms(connection, wanted, after=after, limit=limit, since=since)
+            return await read_rooms(connection, wanted, after=after, limit=limit, closures_in=closures_in)
 
     async def sites(self) -> Sequence[Site]:
         """List the sites by name."""

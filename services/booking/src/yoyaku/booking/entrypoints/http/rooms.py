@@ -1,6 +1,6 @@
 """Rooms: find, make, change, retire."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -90,7 +90,7 @@ async def list_rooms(
         raise RuleBrokenError([Violation("date", "absurd-time", {"max_year": YEARS[-1]})])
     wanted = RoomFilter(query.site, query.capacity, tuple(query.feature), query.active, _free(query))
     rooms, following = await gateway_of(request).rooms.list_rooms(
-        caller, wanted, after=query.after, limit=query.limit, since=None if day is None else _earliest(day)
+        caller, wanted, after=query.after, limit=query.limit, closures_in=None if day is None else _anywhere(day)
     )
     body = RoomList(
         items=[
@@ -125,9 +125,10 @@ def _free(query: RoomQuery) -> Interval | None:
 _LONGEST_FREE = timedelta(days=31)
 
 
-def _earliest(day: date) -> datetime:
-    """Return an instant before the day begins anywhere: closures that end later have a say."""
-    return datetime.fromisoformat(f"{day.isoformat()}T00:00:00+00:00") - _WIDEST_ZONE
+def _anywhere(day: date) -> Interval:
+    """Return when it may be that day somewhere."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return Interval(midnight - _WIDEST_ZONE, midnight + timedelta(days=1) + _WIDEST_ZONE)
 
 
 def _open(room: Room, day: date) -> list[IntervalOutput]:

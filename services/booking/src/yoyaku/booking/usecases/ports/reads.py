@@ -35,9 +35,9 @@ class Reads(Protocol):
         """Find a room as it is now."""
 
     async def rooms(
-        self, wanted: RoomFilter, *, after: int, limit: int, since: datetime | None = None
+        self, wanted: RoomFilter, *, after: int, limit: int, closures_in: Interval | None = None
     ) -> Sequence[Room]:
-        """List the rooms that fit by id, starting after one; with the closures that end after `since`, if given."""
+        """List the rooms that fit by id, starting after one; with the closures that touch an interval, if given."""
 
     async def sites(self) -> Sequence[Site]:
         """List the sites by name."""
