@@ -33,10 +33,20 @@ def errors_of(value: Any, schema: dict[str, Any]) -> list[str]:
     return [f"{list(error.path)}: {error.message}" for error in Draft202012Validator(whole).iter_errors(value)]
 
 
+def example(code: str) -> Any:
+    return DOCUMENT["components"]["examples"][code]["value"]
+
+
+def answers_of(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for status, response in operation["responses"].items():
+        shared = response.get("$ref")
+        yield status, DOCUMENT["components"]["responses"][shared.rpartition("/")[2]] if shared else response
+
+
 def media_of(operation: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for kind, media in operation.get("requestBody", {}).get("content", {}).items():
         yield "request", kind, media
-    for status, response in operation["responses"].items():
+    for status, response in answers_of(operation):
         for kind, media in response.get("content", {}).items():
             yield status, kind, media
 
@@ -73,10 +83,10 @@ def test_what_it_takes_and_gives_has_examples_that_its_schema_takes(operation: d
     for where, kind, media in media_of(operation):
         if not media.get("schema") or not kind.endswith("json"):
             continue
-        examples = [media["example"]] if "example" in media else [one["value"] for one in media["examples"].values()]
+        examples = [media["example"]] if "example" in media else [example(code) for code in media["examples"]]
         assert examples, where
-        for example in examples:
-            assert errors_of(example, media["schema"]) == [], (where, example)
+        for one in examples:
+            assert errors_of(one, media["schema"]) == [], (where, one)
 
 
 @pytest.mark.requirement("GW-02")
@@ -84,12 +94,13 @@ def test_what_it_takes_and_gives_has_examples_that_its_schema_takes(operation: d
 def test_refusals_are_problems_with_their_codes(operation: dict[str, Any]) -> None:
     if "Health" in operation["tags"]:
         return
-    for status, response in operation["responses"].items():
+    for status, response in answers_of(operation):
         if int(status) >= 400:
             (kind,) = response["content"]
             assert kind == MEDIA_TYPE
-            for code, example in response["content"][kind]["examples"].items():
-                assert STATUSES[code] == int(status) == example["value"]["status"]
+            for code, given in response["content"][kind]["examples"].items():
+                assert given == {"$ref": f"#/components/examples/{code}"}
+                assert STATUSES[code] == int(status) == example(code)["status"]
     wanted = {"429", "500", "503"} | ({"401", "403"} if "security" in operation else set())
     assert wanted | ({"400", "413", "415", "422"} if "requestBody" in operation else set()) <= set(
         operation["responses"]
@@ -99,7 +110,7 @@ def test_refusals_are_problems_with_their_codes(operation: dict[str, Any]) -> No
 @pytest.mark.requirement("GW-03", "GW-04")
 @each()
 def test_headers_are_described(operation: dict[str, Any]) -> None:
-    for status, response in operation["responses"].items():
+    for status, response in answers_of(operation):
         assert "X-Trace-Id" in response["headers"]
         if status in {"429", "503"}:
             assert "Retry-After" in response["headers"]

@@ -3,13 +3,14 @@
 Invariant: it adds and never contradicts; what a route states stays as it is.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from yoyaku.booking.entrypoints.http.contract import BEARER
 from yoyaku.booking.entrypoints.http.examples import example_of
 from yoyaku.booking.entrypoints.http.problems import MEDIA_TYPE, TYPE_PREFIX
-from yoyaku.booking.entrypoints.http.refusals import codes_of
+from yoyaku.booking.entrypoints.http.refusals import STATUSES, codes_of
 from yoyaku.booking.entrypoints.http.texts.catalogue import PROBLEM_TEXTS
 from yoyaku.booking.entrypoints.http.texts.language import ENGLISH
 
@@ -59,11 +60,13 @@ def complete(document: dict[str, Any]) -> None:
         name: {"description": text, "schema": {"type": "string"}, "example": example}
         for name, (text, example) in _HEADERS.items()
     }
+    components["examples"] = {code: {"value": _problem(code, status)} for code, status in sorted(STATUSES.items())}
     components["securitySchemes"][BEARER]["description"] = "An access token from `POST /api/v1/auth/login`."
     used = set()
     for _, operation in operations(document):
         used.update(operation.get("tags", ()))
         _complete_operation(operation, components["schemas"])
+    components["responses"] = _share_refusals(document)
     document["tags"] = [{"name": name, "description": TAGS.get(name, name)} for name in sorted(used)]
 
 
@@ -91,9 +94,26 @@ def _complete_operation(operation: dict[str, Any], schemas: Mapping[str, Any]) -
         for kind, media in response.get("content", {}).items():
             if kind == MEDIA_TYPE:
                 codes = codes_of(operation, int(status))
-                media["examples"] = {code: {"value": _problem(code, int(status))} for code in codes}
+                media["examples"] = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
             else:
                 _give_example(media, schemas)
+
+
+def _share_refusals(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Take refusals that several operations describe alike out of them, and return those by name."""
+    users: dict[str, list[tuple[dict[str, Any], str]]] = {}
+    for _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            if int(status) >= 400:
+                users.setdefault(json.dumps(response, sort_keys=True), []).append((operation["responses"], status))
+    shared: dict[str, Any] = {}
+    for text, places in sorted(users.items(), key=lambda found: -len(found[1])):
+        name = f"Refusal{places[0][1]}"
+        if len(places) > 1 and name not in shared:
+            shared[name] = json.loads(text)
+            for responses, status in places:
+                responses[status] = {"$ref": f"#/components/responses/{name}"}
+    return dict(sorted(shared.items()))
 
 
 def _give_example(media: dict[str, Any], schemas: Mapping[str, Any]) -> None:
