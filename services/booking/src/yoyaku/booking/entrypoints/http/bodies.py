@@ -42,8 +42,9 @@ _CODES: Final[Mapping[str, str]] = {
     "timezone_aware": "bad-time",
     "timezone_naive": "bad-time",
     "bad_date": "bad-date",
+    "absurd_time": "absurd-time",
 }
-_FACTS: Final = ("min_length", "max_length", "ge", "gt", "le", "lt")
+_FACTS: Final = ("min_length", "max_length", "ge", "gt", "le", "lt", "max_year")
 _WRONG_TYPE_ENDINGS: Final = ("_type", "_parsing", "_parsing_size", "_from_float")
 
 
