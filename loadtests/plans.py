@@ -185,7 +185,7 @@ def questions(explaining: Explaining, sample: Sample) -> dict[str, Callable[[], 
     return {
         "place": lambda: transactions.place(wanted, wanted.interval, 1, fact_of(wanted)),
         "place-with-key": lambda: reservations.place(wanted, wanted.interval, 1, placed_from="192.0.2.1"),
-        "key-claim": lambda: answers.claim(sample.person_id, "key", b"f"),
+        "key-claim": lambda: answers.claim(sample.person_id, "key", b"f", now),
         "key-keep": lambda: answers.keep(sample.person_id, "key", b"f", answer, now),
         "key-expire": lambda: expire_answers(connection, now, limit=1000),
         "reservation": lambda: reads.reservation(sample.reservation_id),

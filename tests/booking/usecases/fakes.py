@@ -39,6 +39,7 @@ from yoyaku.contracts.envelope import Event
 class Kept:
     fingerprint: bytes
     answer: StoredAnswer
+    kept_at: datetime
 
 
 @dataclass
@@ -318,16 +319,16 @@ class InMemoryAnswers:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    async def claim(self, person_id: UUID, key: str, fingerprint: bytes) -> StoredAnswer | None:
+    async def claim(self, person_id: UUID, key: str, fingerprint: bytes, now: datetime) -> StoredAnswer | None:
         kept = self._state.answers.get((person_id, key))
-        if kept is None:
+        if kept is None or kept.kept_at + timedelta(hours=24) <= now:
             return None
         if kept.fingerprint != fingerprint:
             raise KeyReusedError
         return StoredAnswer(kept.answer.status, kept.answer.body, replayed=True)
 
     async def keep(self, person_id: UUID, key: str, fingerprint: bytes, answer: StoredAnswer, now: datetime) -> None:
-        self._state.answers[(person_id, key)] = Kept(fingerprint, answer)
+        self._state.answers[(person_id, key)] = Kept(fingerprint, answer, now)
 
 
 class InMemorySigningKeys:

@@ -102,7 +102,10 @@ async def test_once(desk: Any, caller: Callers, room_id: int) -> None:
 @pytest.mark.requirement("BK-04")
 async def test_a_repeat_is_answered_though_the_rules_have_moved_on(desk: Any, caller: Callers, room_id: int) -> None:
     once = Once("k", b"f", lambda _: StoredAnswer(201, b"{}"))
-    wanted = wish(desk, room_id)
+    start = desk.clock() - timedelta(hours=20)
+    wanted = wish(desk, room_id, starts_at=start, ends_at=start + timedelta(hours=1))
     await desk.place(caller(), wanted, once)
-    desk.clock.advance(days=9)
+    desk.clock.advance(hours=10)
+    with pytest.raises(RuleBrokenError):
+        await desk.place(caller(), wanted)
     assert (await desk.place(caller(), wanted, once)).replayed

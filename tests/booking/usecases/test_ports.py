@@ -159,14 +159,18 @@ async def test_what_raised_left_nothing(ports: Any, person: Person, new_room: Ne
 async def test_answers(ports: Any, person: Person) -> None:
     answer = StoredAnswer(201, b"{}")
     async with ports.begin() as tx:
-        assert await tx.answers.claim(person.id, "k", b"f") is None
+        assert await tx.answers.claim(person.id, "k", b"f", ports.clock()) is None
         await tx.answers.keep(person.id, "k", b"f", answer, ports.clock())
     async with ports.begin() as tx:
-        assert await tx.answers.claim(person.id, "k", b"f") == replace(answer, replayed=True)
-        assert await tx.answers.claim(UUID(int=5), "k", b"f") is None
+        assert await tx.answers.claim(person.id, "k", b"f", ports.clock()) == replace(answer, replayed=True)
+        assert await tx.answers.claim(UUID(int=5), "k", b"f", ports.clock()) is None
     with pytest.raises(KeyReusedError):
         async with ports.begin() as tx:
-            await tx.answers.claim(person.id, "k", b"other")
+            await tx.answers.claim(person.id, "k", b"other", ports.clock())
+    ports.clock.advance(hours=24)
+    async with ports.begin() as tx:
+        assert await tx.answers.claim(person.id, "k", b"other", ports.clock()) is None
+        await tx.answers.keep(person.id, "k", b"other", StoredAnswer(201, b"[]"), ports.clock())
 
 
 @pytest.mark.requirement("BK-08", "BK-09")

@@ -26,15 +26,15 @@ async def test_a_twin_in_flight_is_turned_away_at_once_and_answered_afterwards(
     async with connected_pool(made.service, application_name="tests") as pool:
         async with transaction(pool) as first:
             one = PostgresAnswers(first, keep_for=DAY)
-            assert await one.claim(PERSON, "k", b"f") is None
+            assert await one.claim(PERSON, "k", b"f", clock()) is None
             with pytest.raises(RequestInProgressError):
                 async with transaction(pool) as second:
-                    await PostgresAnswers(second, keep_for=DAY).claim(PERSON, "k", b"f")
+                    await PostgresAnswers(second, keep_for=DAY).claim(PERSON, "k", b"f", clock())
             async with transaction(pool) as other:
-                assert await PostgresAnswers(other, keep_for=DAY).claim(UUID(int=2), "k", b"f") is None
+                assert await PostgresAnswers(other, keep_for=DAY).claim(UUID(int=2), "k", b"f", clock()) is None
             await one.keep(PERSON, "k", b"f", StoredAnswer(201, b"{}"), clock())
         async with transaction(pool) as third:
-            assert await PostgresAnswers(third, keep_for=DAY).claim(PERSON, "k", b"f") is not None
+            assert await PostgresAnswers(third, keep_for=DAY).claim(PERSON, "k", b"f", clock()) is not None
 
 
 @pytest.mark.requirement("BK-04")
@@ -48,5 +48,5 @@ async def test_answers_expire(database: Callable[..., Awaitable[Database]], cloc
         async with transaction(pool) as connection:
             assert await expire_answers(connection, clock.advance(hours=22), limit=10) == 2
         async with transaction(pool) as connection:
-            assert await PostgresAnswers(connection, keep_for=DAY).claim(PERSON, "a", b"other") is None
-            assert await PostgresAnswers(connection, keep_for=DAY).claim(PERSON, "c", b"f") is not None
+            assert await PostgresAnswers(connection, keep_for=DAY).claim(PERSON, "a", b"other", clock()) is None
+            assert await PostgresAnswers(connection, keep_for=DAY).claim(PERSON, "c", b"f", clock()) is not None

@@ -112,7 +112,7 @@ class PlaceReservation:
             _check(await self.transactions.place(reservation, occupied, room.version, _fact(reservation, caller)))
             return ReservationEntry(reservation, room.time_zone)
         async with self.transactions.begin() as tx:
-            kept = await tx.answers.claim(caller.person_id, once.key, once.fingerprint)
+            kept = await tx.answers.claim(caller.person_id, once.key, once.fingerprint, self.now())
             if kept is not None:
                 return kept
             reservation = self._judged(caller, wish, room)

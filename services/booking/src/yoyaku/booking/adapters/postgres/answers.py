@@ -13,7 +13,8 @@ from yoyaku.booking.usecases.ports.answers import StoredAnswer
 from yoyaku.postgres.pool import Connection
 
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended($1::uuid::text || ' ' || $2::text, 0))"
-_READ: Final = "SELECT fingerprint, status, body FROM idempotency_key WHERE person_id = $1 AND key = $2"
+_READ: Final = "SELECT fingerprint, status, body, expires_at FROM idempotency_key WHERE person_id = $1 AND key = $2"
+_FORGET: Final = "DELETE FROM idempotency_key WHERE person_id = $1 AND key = $2"
 _KEEP: Final = """
 INSERT INTO idempotency_key (person_id, key, fingerprint, status, body, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -35,8 +36,8 @@ class PostgresAnswers:
         self._connection = connection
         self._keep_for = keep_for
 
-    async def claim(self, person_id: UUID, key: str, fingerprint: bytes) -> StoredAnswer | None:
-        """Return the kept answer, or None and the right to keep one.
+    async def claim(self, person_id: UUID, key: str, fingerprint: bytes, now: datetime) -> StoredAnswer | None:
+        """Return the kept answer, or None and the right to keep one; an answer whose time is over is forgotten.
 
         Never waits. Raises RequestInProgressError for a twin in flight, KeyReusedError for another fingerprint.
         """
@@ -45,6 +46,9 @@ class PostgresAnswers:
             raise RequestInProgressError
         row = await self._connection.fetchrow(_READ, person_id, key)
         if row is None:
+            return None
+        if row["expires_at"] <= now:
+            await self._connection.execute(_FORGET, person_id, key)
             return None
         if row["fingerprint"] != fingerprint:
             raise KeyReusedError

@@ -19,8 +19,8 @@ class StoredAnswer:
 class Answers(Protocol):
     """The answers kept under Idempotency-Keys, inside a transaction (BK-04)."""
 
-    async def claim(self, person_id: UUID, key: str, fingerprint: bytes) -> StoredAnswer | None:
-        """Return the kept answer, or None and the right to keep one.
+    async def claim(self, person_id: UUID, key: str, fingerprint: bytes, now: datetime) -> StoredAnswer | None:
+        """Return the kept answer, or None and the right to keep one; an answer whose time is over is forgotten.
 
         Never waits. Raises RequestInProgressError for a twin in flight, KeyReusedError for another fingerprint.
         """
