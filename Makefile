@@ -7,7 +7,7 @@ MEMBERS := $(sort $(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check fix bench load lock schemas requirements coverage collector clean
+.PHONY: help install demo up test check fix bench load lock schemas api-pages requirements coverage collector clean
 
 ##@ Start here
 help: ## Show this help
@@ -64,6 +64,9 @@ lock: install ## Solve the dependencies again into requirements.lock (versions a
 schemas: install ## Write JSON Schemas, AsyncAPI and OpenAPI documents again
 	@$(BIN)/python -m yoyaku.contracts.generate
 	@$(BIN)/yoyaku booking openapi --write docs/api/openapi.json
+
+api-pages: install ## Play the story of docs/api on a real system and write its requests and answers again
+	@$(BIN)/python -m tools.api_pages
 
 collector: ## Build the OpenTelemetry Collector of infra/otel-collector (needs Go)
 	@$(MAKE) --no-print-directory -C infra/otel-collector

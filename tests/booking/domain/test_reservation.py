@@ -21,7 +21,7 @@ from yoyaku.booking.domain.reservation import (
 from yoyaku.contracts.booking_v1 import CancellationReason
 
 START = datetime(2030, 1, 1, 9, tzinfo=UTC)
-PAGE = Path(__file__).parents[3] / "docs" / "architecture" / "reservations.md"
+PAGES = Path(__file__).parents[3] / "docs" / "architecture"
 
 
 def reservation() -> Reservation:
@@ -67,8 +67,9 @@ def test_moved_and_restored_along_the_table() -> None:
             over(START + timedelta(hours=1))
 
 
-def test_the_page_draws_the_table() -> None:
-    drawn = set(re.findall(r"^\s*(\w+) --> (\w+): (\w+)$", PAGE.read_text(), re.MULTILINE))
+@pytest.mark.parametrize("page", ["booking.md", "reservations.md"])
+def test_the_pages_draw_the_table(page: str) -> None:
+    drawn = set(re.findall(r"^\s*(\w+) --> (\w+): (\w+)$", (PAGES / page).read_text(), re.MULTILINE))
     assert drawn == {(before.value, after.value, act.value) for (before, act), after in TRANSITIONS.items()}
 
 
