@@ -7,7 +7,7 @@ MEMBERS := $(sort $(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check fix bench load lock schemas api-pages requirements coverage collector clean
+.PHONY: help install demo up test check fix bench load lock schemas api-pages requirements coverage fuzz collector clean
 
 ##@ Start here
 help: ## Show this help
@@ -53,6 +53,9 @@ load: install ## Drive a whole system with k6 and check its databases (S=soak: t
 
 coverage: install ## Run the tests with coverage and print what is not covered
 	@$(BIN)/coverage run -m pytest $(T); $(BIN)/coverage combine -q; $(BIN)/coverage report
+
+fuzz: install ## Try the whole API against its document as every role, N seconds each (N=240; R=ADMIN: one role)
+	@FUZZ_SECONDS=$(or $(N),240) $(BIN)/python -m pytest -s tests/booking/entrypoints/http/test_schemathesis.py $(if $(R),-k $(R))
 
 requirements: install ## Print which requirement is covered by which test
 	@$(BIN)/python -m pytest --requirements -q $(T)

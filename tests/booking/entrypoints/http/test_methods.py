@@ -57,6 +57,22 @@ async def test_options_names_the_methods(house: Any) -> None:
     assert star.startswith(b"HTTP/1.1 204"), star
 
 
+@pytest.mark.requirement("GW-01")
+@pytest.mark.parametrize(
+    ("path", "method", "allow"),
+    [
+        ("/api/v1/users/me", "PATCH", "GET, HEAD, OPTIONS"),
+        ("/api/v1/reservations/my", "DELETE", "GET, HEAD, OPTIONS"),
+        ("/api/v1/calendars/secret.ics", "DELETE", "GET, HEAD, OPTIONS"),
+        ("/api/v1/users/01a20b31-ebbe-7335-a348-55eb3ac581f8", "PUT", "GET, HEAD, PATCH, OPTIONS"),
+    ],
+)
+async def test_the_most_exact_address_wins(house: Any, path: str, method: str, allow: str) -> None:
+    assert (await house.client.options(path)).headers["Allow"] == allow
+    refused = await house.client.request(method, path, headers=house.hanako)
+    assert (refused.status_code, refused.headers.get("Allow")) == (405, allow)
+
+
 @pytest.mark.requirement("GW-03")
 @pytest.mark.parametrize(("method", "status"), [("TRACE", 405), ("BREW", 405), ("PROPFIND", 405)])
 async def test_other_methods_are_refused_and_nothing_is_echoed(house: Any, method: str, status: int) -> None:

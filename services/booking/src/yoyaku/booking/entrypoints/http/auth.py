@@ -80,8 +80,10 @@ async def refresh_session(request: Request) -> Response:
     return reply(AccessTokenOutput.of(signed_in))
 
 
-def _body_is_optional(described: dict[str, Any]) -> dict[str, Any]:
-    return {**described, "requestBody": {**described["requestBody"], "required": False}}
+def _either(described: dict[str, Any]) -> dict[str, Any]:
+    """Say that the access token and the body may each be left out."""
+    body = {**described["requestBody"], "required": False}
+    return {**described, "requestBody": body, "security": [*described["security"], {}]}
 
 
 @router.post(
@@ -91,7 +93,7 @@ def _body_is_optional(described: dict[str, Any]) -> dict[str, Any]:
     status_code=204,
     response_class=Response,
     responses=problems(401, 503, body=True),
-    openapi_extra=_body_is_optional(takes(LogOutInput)),
+    openapi_extra=_either(takes(LogOutInput)),
 )
 async def log_out(request: Request) -> Response:
     """End the session of the access token, or of the refresh token in the body when the access token is over.

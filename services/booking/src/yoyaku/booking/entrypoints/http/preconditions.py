@@ -37,7 +37,7 @@ IF_NONE_MATCH_PARAMETER: Final[dict[str, Any]] = {
     "in": "header",
     "required": False,
     "description": "The `ETag` of what the caller has: 304 when it is still the same.",
-    "schema": {"type": "string", "maxLength": 1000},
+    "schema": {"type": "string"},
     "example": '"1"',
 }
 
