@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -10,12 +11,12 @@ from yoyaku.booking.usecases.counted_refusals import CountedRefusals
 Recorded = list[tuple[str, int]]
 
 
-def counted(recorded: Recorded, **options: float) -> CountedRefusals[str]:
+def counted(recorded: Recorded, **options: Any) -> CountedRefusals[str]:
     async def record(refusal: str, count: int) -> None:
         await asyncio.sleep(0)
         recorded.append((refusal, count))
 
-    return CountedRefusals(record, **options)  # type: ignore[arg-type]
+    return CountedRefusals(record, **options)
 
 
 @pytest.mark.requirement("GW-04", "ID-05")
@@ -68,3 +69,24 @@ async def test_keys_are_bounded_and_what_failed_is_a_first_one_again() -> None:
         await failing.note("x", "x")
     await failing.note("x", "x again")
     assert recorded[-1] == ("x again", 1)
+
+
+@pytest.mark.requirement("GW-04")
+async def test_what_is_on_no_record_is_counted_as_lost() -> None:
+    recorded: Recorded = []
+    lost: list[int] = []
+    refusals = counted(recorded, window_seconds=60, most_keys=2, lost=lost.append)
+    for key in "abcdab":
+        refusals.count(key, key)
+    await refusals.note("e", "e")
+    await refusals.aclose()
+    assert (sorted(recorded), sum(lost)) == ([("a", 2), ("b", 2)], 3)
+
+    async def fail(refusal: str, count: int) -> None:
+        raise OSError
+
+    failing: CountedRefusals[str] = CountedRefusals(fail, lost=lost.append)
+    for _ in range(4):
+        failing.count("x", "x")
+    await failing.aclose()
+    assert sum(lost) == 7

@@ -1,7 +1,8 @@
 """Refusals on the record without a flood of events (GW-04): the first of a second at once, the others as one number.
 
 Invariant: every refusal is part of exactly one record, unless the process is killed (at most the last second's further
-ones are lost, never a first) or more keys are open than memory is kept for, which is logged with their number.
+ones are lost, never a first), more keys are open than memory is kept for, or recording them fails: then their number is
+logged and told to `lost`.
 """
 
 import asyncio
@@ -19,6 +20,13 @@ Refusal = TypeVar("Refusal")
 Record = Callable[[Refusal, int], Awaitable[None]]
 """Puts a refusal on the record in a transaction of its own; the number says how many it stands for."""
 
+Lost = Callable[[int], None]
+"""Hears how many refusals are on no record."""
+
+
+def ignore(number: int) -> None:
+    """Count nothing."""
+
 
 @dataclass(slots=True)
 class _Window(Generic[Refusal]):
@@ -30,11 +38,17 @@ class CountedRefusals(Generic[Refusal]):
     """Counts refusals of one kind by a key; `aclose` records what is still counted."""
 
     def __init__(
-        self, record: Record[Refusal], *, window_seconds: float = WINDOW_SECONDS, most_keys: int = MOST_KEYS
+        self,
+        record: Record[Refusal],
+        *,
+        window_seconds: float = WINDOW_SECONDS,
+        most_keys: int = MOST_KEYS,
+        lost: Lost = ignore,
     ) -> None:
         self._record = record
         self._window_seconds = window_seconds
         self._most_keys = most_keys
+        self._lost = lost
         self._open: dict[Hashable, _Window[Refusal]] = {}
         self._uncounted = 0
         self._flushing: set[asyncio.Task[None]] = set()
@@ -51,7 +65,7 @@ class CountedRefusals(Generic[Refusal]):
             window.last = refusal
             return
         if len(self._open) >= self._most_keys:
-            self._uncounted += 1
+            self._leave_out()
             return
         # Opened before the first await, so that a second refusal meanwhile is not a first one too.
         opened = self._open[key] = _Window(refusal)
@@ -68,7 +82,7 @@ class CountedRefusals(Generic[Refusal]):
         window = self._open.get(key)
         if window is None:
             if len(self._open) >= self._most_keys:
-                self._uncounted += 1
+                self._leave_out()
                 return
             window = self._open[key] = _Window(refusal)
             asyncio.get_running_loop().call_later(self._window_seconds, self._close, key)
@@ -79,6 +93,10 @@ class CountedRefusals(Generic[Refusal]):
         for key in tuple(self._open):
             self._close(key)
         await asyncio.gather(*self._flushing, return_exceptions=True)
+
+    def _leave_out(self) -> None:
+        self._uncounted += 1
+        self._lost(1)
 
     def _close(self, key: Hashable) -> None:
         window = self._open.pop(key, None)
@@ -95,5 +113,6 @@ class CountedRefusals(Generic[Refusal]):
         try:
             await self._record(window.last, window.further)
         except Exception as error:  # noqa: BLE001  nobody waits for this; what is lost is at least said
+            self._lost(window.further)
             bound = logger.bind(refusals=window.further, error=type(error).__name__)
             bound.error("counted refusals could not be recorded")

@@ -38,6 +38,8 @@ class Refusal:
 
     policy: str
     key: ThrottleKey
+    counted_as: str
+    """What the limit counts by: an address's network, a person, an account."""
     client_address: str
     person_id: UUID | None = None
     user_id_digest: str | None = None
@@ -92,7 +94,8 @@ class LimitRequests:
 
     def concurrent(self, client_address: str) -> None:
         """Report a request that was refused because its address has too many under way."""
-        self.throttled(Refusal(CONCURRENT, ThrottleKey.ADDRESS, client_address))
+        network = network_of(client_address, self.limits.ipv6_prefix_bits)
+        self.throttled(Refusal(CONCURRENT, ThrottleKey.ADDRESS, network, client_address))
 
     def _judge(
         self,
@@ -108,5 +111,5 @@ class LimitRequests:
             return None
         verdict = self.quotas.take(limit, key)
         if not verdict.accepted:
-            self.throttled(Refusal(limit.policy, kind, client_address, person_id, user_id_digest))
+            self.throttled(Refusal(limit.policy, kind, key, client_address, person_id, user_id_digest))
         return Standing(limit, verdict.accepted, verdict.remaining, whole_seconds(verdict.wait_ns))

@@ -1,8 +1,13 @@
-"""Put refusals for asking too often on the record: one event a key and second, however many there were (GW-04)."""
+"""Put refusals for asking too often on the record: one event a key and second, however many there were (GW-04).
 
+Invariant: a key is what the limit counts by, so that the many addresses of one IPv6 network are one event; its client
+address is that of the first of them.
+"""
+
+from collections.abc import Callable
 from typing import Final
 
-from yoyaku.booking.usecases.counted_refusals import CountedRefusals
+from yoyaku.booking.usecases.counted_refusals import CountedRefusals, ignore
 from yoyaku.booking.usecases.limit_requests import Refusal
 from yoyaku.booking.usecases.ports.transactions import Transactions
 from yoyaku.contracts.identity_v1 import RequestThrottled
@@ -14,14 +19,13 @@ MOST_KEYS: Final = 1_000
 class ReportThrottled:
     """Counts refusals and records them; refusing waits for none of that. `aclose` records what is still counted."""
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(self, transactions: Transactions, *, lost: Callable[[int], None] = ignore) -> None:
         self._transactions = transactions
-        self._refusals = CountedRefusals(self._record, most_keys=MOST_KEYS)
+        self._refusals = CountedRefusals(self._record, most_keys=MOST_KEYS, lost=lost)
 
     def __call__(self, refusal: Refusal) -> None:
         """Count one."""
-        key = (refusal.policy, refusal.person_id or refusal.user_id_digest or refusal.client_address)
-        self._refusals.count(key, refusal)
+        self._refusals.count((refusal.policy, refusal.counted_as), refusal)
 
     async def aclose(self) -> None:
         """Record what is counted."""

@@ -31,7 +31,7 @@ from yoyaku.booking.usecases.report_throttled import ReportThrottled
 from yoyaku.booking.wiring.calendars import Calendars, make_calendars
 from yoyaku.booking.wiring.identity import Identity, make_identity
 from yoyaku.booking.wiring.keys import running_keys
-from yoyaku.booking.wiring.limits import make_limit
+from yoyaku.booking.wiring.limits import count_unrecorded, make_limit
 from yoyaku.booking.wiring.outbox import make_outbox
 from yoyaku.booking.wiring.parts import Parts
 from yoyaku.booking.wiring.reservations import Reservations, make_reservations
@@ -106,7 +106,7 @@ async def running_gateway(
         )
         check = CheckPermission(transactions, digest=digest)
         closing.push_async_callback(check.aclose)
-        throttled = ReportThrottled(transactions)
+        throttled = ReportThrottled(transactions, lost=count_unrecorded)
         closing.push_async_callback(throttled.aclose)
         parts = Parts(
             settings=settings,

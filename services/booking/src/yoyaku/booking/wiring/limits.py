@@ -23,6 +23,16 @@ _evictions = _METER.create_counter(
     unit="{key}",
     description="Quotas forgotten before they were whole again, because more keys came than are remembered",
 )
+_unrecorded = _METER.create_counter(
+    "yoyaku.requests.throttled.unrecorded",
+    unit="{request}",
+    description="Requests refused by a limit that no event tells of: too many keys at once, or recording failed",
+)
+
+
+def count_unrecorded(number: int) -> None:
+    """Count refusals that are on no record."""
+    _unrecorded.add(number)
 
 
 @cache
