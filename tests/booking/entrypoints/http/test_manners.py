@@ -132,12 +132,15 @@ async def test_sign_ins_are_limited_by_address_and_by_account(strict: Any, event
         answers = [await client.post(LOGIN, json={"user_id": f"nobody {turn}", "password": "x"}) for turn in range(10)]
         assert [answer.status_code for answer in answers] == [401] * 8 + [429] * 2
         assert refused_by(answers[-1]) == "sign-in-address"
-    answers = []
-    for turn in range(8):
-        async with client_at(strict, f"127.0.0.{40 + turn}") as client:
-            answers.append(await client.post(LOGIN, json={"user_id": "ToMoko", "password": f"{turn}"}))
+    async with client_at(strict, "127.0.0.40") as client:
+        answers = [await client.post(LOGIN, json={"user_id": "ToMoko", "password": f"{turn}"}) for turn in range(8)]
     assert [answer.status_code for answer in answers] == [401] * 6 + [429] * 2
     assert refused_by(answers[-1]) == "sign-in-account"
+    assert "sign-in-account" not in answers[0].headers["RateLimit"] + answers[0].headers["RateLimit-Policy"]
+    assert "sign-in-account" in answers[-1].headers["RateLimit"]
+    async with client_at(strict, "127.0.0.41") as owner:
+        # Strangers do not keep the owner out.
+        assert (await owner.post(LOGIN, json={"user_id": "tomoko", "password": "x"})).status_code == 401
 
     async def told() -> bool:
         events = [event for event in await throttled_events(strict) if event["policy"] == "sign-in-account"]

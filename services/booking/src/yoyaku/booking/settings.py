@@ -70,7 +70,7 @@ class RateLimitSettings(BaseModel):
     """Sign-ins from one address."""
     sign_in_address_window_seconds: int = Field(default=60, ge=1, le=86400)
     sign_in_account_quota: int = Field(default=30, ge=0, le=10**9)
-    """Sign-ins to one account; well above what the security detector needs to see to block an address."""
+    """Sign-ins to one account from one address; well above what the security detector needs to block the address."""
     sign_in_account_window_seconds: int = Field(default=60, ge=1, le=86400)
     concurrent_per_address: int = Field(default=256, ge=0)
     """Requests from one address that a worker answers at the same time."""

@@ -39,7 +39,7 @@ class Refusal:
     policy: str
     key: ThrottleKey
     counted_as: str
-    """What the limit counts by: an address's network, a person, an account."""
+    """What the limit counts by: an address's network, a person, an account from a network."""
     client_address: str
     person_id: UUID | None = None
     user_id_digest: str | None = None
@@ -80,13 +80,17 @@ class LimitRequests:
         return self._judge(self.limits.sign_in_address, network, ThrottleKey.ADDRESS, client_address)
 
     def sign_in_by_account(self, user_id: str, client_address: str) -> Standing | None:
-        """Judge a sign-in by the account it is for, whether there is such an account or not."""
+        """Judge a sign-in by the account it is for, whether there is such an account or not, and where it comes from.
+
+        By both, so that strangers who guess do not keep the owner out.
+        """
         if self.limits.sign_in_account is None:
             return None
         user_id_digest = self.digest(user_id.casefold())
+        network = network_of(client_address, self.limits.ipv6_prefix_bits)
         return self._judge(
             self.limits.sign_in_account,
-            user_id_digest,
+            f"{user_id_digest} {network}",
             ThrottleKey.ACCOUNT,
             client_address,
             user_id_digest=user_id_digest,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from yoyaku.booking.domain.errors import TooManyRequestsError
 from yoyaku.booking.domain.rate import Limit, network_of
 from yoyaku.booking.entrypoints.http.metrics import count_throttled
-from yoyaku.booking.usecases.limit_requests import CONCURRENT, LimitRequests, Standing
+from yoyaku.booking.usecases.limit_requests import CONCURRENT, SIGN_IN_ACCOUNT, LimitRequests, Standing
 
 _STANDINGS_KEY: Final = "yoyaku.standings"
 _POLICY_HEADER: Final = b"ratelimit-policy"
@@ -30,7 +30,9 @@ def note(scope: MutableMapping[str, Any], standing: Standing | None) -> None:
     """Have the answer say how its client stands. Raises TooManyRequestsError when it was one request too many."""
     if standing is None:
         return
-    scope.setdefault(_STANDINGS_KEY, []).append(standing)
+    # How often an account is knocked at is nobody's business, unless it is the reason.
+    if standing.limit.policy != SIGN_IN_ACCOUNT or not standing.accepted:
+        scope.setdefault(_STANDINGS_KEY, []).append(standing)
     if not standing.accepted:
         count_throttled(standing.limit.policy)
         raise TooManyRequestsError(standing.limit.policy, standing.more_in_seconds)
