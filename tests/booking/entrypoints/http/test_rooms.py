@@ -322,6 +322,7 @@ def answer_end(free: dict[str, str]) -> str:
         ("date=2033-W22-3", "date", "bad-date"),
         ("date=9999-12-31", "first_date", "absurd-time"),
         ("date=0001-01-01", "first_date", "absurd-time"),
+        ("date=1972-12-31", "first_date", "absurd-time"),
         ("first_date=2033-06-02&last_date=2033-06-01", "last_date", "not-after-start"),
         ("first_date=2033-06-01&last_date=2033-07-02", "last_date", "too-many-days"),
         ("date=2033-06-01&x=1", "x", "unknown-field"),
@@ -335,7 +336,7 @@ async def test_days_that_are_refused(house: Any, query: str, field: str, code: s
 
 
 @pytest.mark.requirement("BK-09")
-@pytest.mark.parametrize("day", ["0002-01-01", "9998-12-31", "2011-12-30"])
+@pytest.mark.parametrize("day", ["1973-01-01", "9998-12-31", "2011-12-30"])
 async def test_days_far_away(house: Any, day: str) -> None:
     room = await house.make_room(time_zone="Pacific/Apia", site="Apia", opening_hours=OFFICE)
     assert (await get(house, f"/api/v1/rooms/{room['id']}/availability", date=day))["days"][0]["date"] == day

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 GRID = timedelta(minutes=30)
 """Reservations start and end on this grid of the room's own clock."""
-YEARS: Final = range(2, 9999)
-"""The years that leave room for buffers and time zones on both ends of the calendar."""
+YEARS: Final = range(1973, 9999)
+"""From when every zone is whole minutes from UTC, as RFC 3339 needs (Monrovia came last, in January 1972), to where the
+calendar leaves room for buffers and time zones."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
