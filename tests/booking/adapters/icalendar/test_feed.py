@@ -1,5 +1,6 @@
 import string
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from yoyaku.booking.adapters.files.records import Defaults
+from yoyaku.booking.adapters.files.records import Defaults, read_bookings, read_people, read_rooms
 from yoyaku.booking.adapters.icalendar.bookings import read_calendar
 from yoyaku.booking.adapters.icalendar.feed import feed_tag, write_feed
 from yoyaku.booking.adapters.icalendar.zones import zone_component
@@ -21,6 +22,7 @@ from yoyaku.booking.usecases.ports.calendar_feeds import FeedEvent, OpenFeed
 MADE = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 START = datetime(2026, 4, 1, 0, tzinfo=UTC)
 HOURS = timedelta(hours=1)
+SAMPLES = Path(__file__).parents[4] / "docs" / "api" / "samples"
 
 
 def feed(room: int | None = None, language: str = "en") -> OpenFeed:
@@ -101,3 +103,23 @@ def test_the_tag_changes_with_what_is_shown_alone() -> None:
     assert tag == feed_tag(feed(), [event()])
     others = [feed_tag(feed(language="ja"), [event()]), feed_tag(feed(), [event(version=2)]), feed_tag(feed(), [])]
     assert len({tag, *others}) == 4
+
+
+def test_the_sample_of_the_docs_is_what_we_write() -> None:
+    made = OpenFeed(CalendarFeed(UUID(int=1), UUID(int=2), 1, "ja", MADE), Role.USER, "Fuji", "Tokyo")
+    shown = FeedEvent(
+        UUID("019aafcd-4f6c-7b05-8a9c-6f1f6a1a7d52"), Interval(START, START + HOURS), None,
+        ReservationStatus.CONFIRMED, 1, MADE, "Fuji", "Tokyo", "Asia/Tokyo",
+    )  # fmt: skip
+    assert (SAMPLES / "room.ics").read_bytes() == write_feed(made, [shown])
+
+
+def test_the_samples_of_the_import_can_be_imported() -> None:
+    read = [
+        read_rooms("r", (SAMPLES / "rooms.csv").read_bytes(), Defaults()),
+        read_people("p", (SAMPLES / "people.csv").read_bytes()),
+        read_bookings("b", (SAMPLES / "reservations.csv").read_bytes(), Defaults()),
+    ]
+    assert [(len(rows), faults) for rows, faults in read] == [(2, []), (2, []), (2, [])]
+    calendar = read_calendar("c", (SAMPLES / "bookings.ics").read_bytes(), Defaults())
+    assert (len(calendar.bookings), calendar.faults) == (1, [])

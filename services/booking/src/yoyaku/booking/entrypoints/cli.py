@@ -102,6 +102,7 @@ def import_files(  # noqa: PLR0917  one parameter an option
     time_zone: Annotated[str | None, typer.Option(help="The clock of times and rooms that name none.")] = None,
     room: Annotated[str | None, typer.Option(help="The room of events without LOCATION.")] = None,
     owner: Annotated[str | None, typer.Option(help="The user id for events whose organizer is not known.")] = None,
+    data: Annotated[Path, typer.Option(help="The data folder of a running `yoyaku up`.")] = Path(".yoyaku"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge everything, store nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -113,7 +114,7 @@ def import_files(  # noqa: PLR0917  one parameter an option
     command = importlib.import_module("yoyaku.booking.entrypoints.import_command")
     try:
         sources = wiring.Sources(rooms, people, reservations or [], site, time_zone, room, owner)
-        status = command.run(sources, dry_run=dry_run, as_json=as_json)
+        status = command.run(sources, data=data, dry_run=dry_run, as_json=as_json)
     except OSError as error:
         typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
         raise typer.Exit(2) from None

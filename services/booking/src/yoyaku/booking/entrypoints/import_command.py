@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 import typer
@@ -13,12 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from yoyaku.booking.entrypoints.import_texts import json_of, text_of
+from yoyaku.booking.entrypoints.running_system import database_settings
 from yoyaku.booking.settings import DatabaseSettings
 from yoyaku.booking.usecases.import_records import ImportRecords, ImportRefusedError, ImportReport
 from yoyaku.booking.usecases.import_records import Progress as Told
 from yoyaku.booking.usecases.ports.imports import Parsed
 from yoyaku.booking.wiring.imports import Sources, importer
-from yoyaku.lifecycle.configuration import load
 from yoyaku.postgres.errors import PostgresError
 
 FAULTS_SHOWN: Final = 100
@@ -26,9 +27,9 @@ REFUSED: Final = 1
 FAILED: Final = 2
 
 
-def run(sources: Sources, *, dry_run: bool, as_json: bool) -> int:
+def run(sources: Sources, *, data: Path, dry_run: bool, as_json: bool) -> int:
     """Import and print what happened; return the exit status. Raises OSError for a file that cannot be read."""
-    settings = load(DatabaseSettings)
+    settings = database_settings(data)
     started = time.perf_counter()
     parsed = sources.read()
     try:
