@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from yoyaku.booking.domain.blocklist import Blocklist
+from yoyaku.booking.domain.rate import Limit
 from yoyaku.booking.entrypoints.http.client_address import Origin, TrustedProxies
 from yoyaku.booking.entrypoints.http.draining import Draining
 from yoyaku.booking.entrypoints.http.middleware import Edge, client_address
 from yoyaku.booking.settings import GatewaySettings
+from yoyaku.booking.usecases.limit_requests import Standing
 from yoyaku.lifecycle.process import utc_now
 from yoyaku.observability.testing import recorded_spans
 
@@ -160,20 +162,21 @@ class _Recorded:
 
     def __init__(self, **settings: Any) -> None:
         chosen = GatewaySettings.model_construct(**settings)
-        limit = SimpleNamespace(by_address=lambda _: None, concurrent=lambda _: None)
+        limit = self.limit = SimpleNamespace(by_address=lambda _: None, concurrent=lambda _: None)
         gateway = SimpleNamespace(blocklist=Blocklist(), limit=limit)
         self.edge = Edge(self._app, gateway=lambda: gateway, settings=chosen, now=utc_now, draining=Draining())  # type: ignore[arg-type,return-value]
         self.scope: dict[str, Any] = {}
         self.headers: dict[bytes, bytes] = {}
+        self.status = 0
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         self.scope = dict(scope)
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def get(self, peer: str, *pairs: tuple[str, str]) -> None:
+    async def get(self, peer: str, *pairs: tuple[str, str], path: str = "/docs") -> None:
         scope = {
-            "type": "http", "method": "GET", "path": "/docs", "query_string": b"", "scheme": "http",
+            "type": "http", "method": "GET", "path": path, "query_string": b"", "scheme": "http",
             "headers": headers(("host", "localhost"), *pairs), "client": (peer, 4711),
         }  # fmt: skip
 
@@ -183,6 +186,7 @@ class _Recorded:
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
                 self.headers = dict(message["headers"])
+                self.status = message["status"]
 
         await self.edge({**scope}, receive, send)  # type: ignore[arg-type]
 
@@ -217,3 +221,23 @@ async def test_the_edge_believes_proxies_about_address_scheme_and_trace(
     assert client_address(SimpleNamespace(scope=recorded.scope)) == address  # type: ignore[arg-type]
     assert (b"strict-transport-security" in recorded.headers) == secure
     assert (recorded.headers[b"x-trace-id"].decode() == CALLER.split("-")[1]) == traced
+
+
+@pytest.mark.requirement("GW-04", "OB-01")
+@pytest.mark.parametrize(
+    ("settings", "more", "status"),
+    [
+        ({"allowed_hosts": ("rooms.example.org",)}, [], 421),
+        ({}, [("x-long", "x" * 20_000)], 431),
+    ],
+)
+async def test_refusals_at_the_edge_leave_no_span_and_use_the_quota(
+    settings: dict[str, Any], more: list[tuple[str, str]], status: int
+) -> None:
+    recorded = _Recorded(**settings)
+    with recorded_spans() as spans:
+        await recorded.get("203.0.113.9", *more)
+        assert (recorded.status, list(spans)) == (status, [])
+        recorded.limit.by_address = lambda _: Standing(Limit.of("address", 1, 60), False, 0, 1)
+        await recorded.get("203.0.113.9", *more, path="/api/v1/rooms")
+        assert (recorded.status, list(spans)) == (429, [])

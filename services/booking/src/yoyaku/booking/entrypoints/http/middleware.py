@@ -108,12 +108,13 @@ class Edge:
         if scope["path"].startswith(_HEALTH):
             await self._untraced(scope, receive, send, None)
             return
-        refusal = self._refusal(scope) or self._throttled(scope)
-        if refusal is not None and refusal.status == 429:
+        # The quota first, so that those who are blocked or call us by another name use theirs up too.
+        refusal = self._throttled(scope) or self._refusal(scope)
+        if refusal is not None:
             # A flood of requests is no flood of spans.
             await self._untraced(scope, receive, send, refusal)
             return
-        await self._traced(scope, receive, send, refusal, believed=believed)
+        await self._traced(scope, receive, send, believed=believed)
 
     def _locate(self, scope: Scope) -> bool:
         """Note where the request comes from; say whether it may name the trace that it belongs to."""
@@ -124,17 +125,18 @@ class Edge:
         return origin.by_proxy or self._settings.trust_traceparent
 
     async def _untraced(self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None) -> None:
-        """Answer with a trace id of its own that nothing is recorded under."""
+        """Answer with a trace id of its own that nothing is recorded under; refusals at the edge are still measured."""
+        started = time.perf_counter()
         context = SpanContext(secrets.randbits(128) | 1, secrets.randbits(64) | 1, is_remote=False)
         exchange = self._exchange(scope, send, format(context.trace_id, "032x"))
         with trace.use_span(NonRecordingSpan(context)):
             await exchange.run(self._app, receive, refusal)
+        if refusal is not None:
+            self._measure(scope, exchange, time.perf_counter() - started)
 
-    async def _traced(
-        self, scope: Scope, receive: Receive, send: Send, refusal: Problem | None, *, believed: bool
-    ) -> None:
+    async def _traced(self, scope: Scope, receive: Receive, send: Send, *, believed: bool) -> None:
         started = time.perf_counter()
-        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        method = _method(scope)
         caller = context_from(_header(scope["headers"], b"traceparent"))
         span = _TRACER.start_span(
             method,
@@ -152,10 +154,11 @@ class Edge:
         self._active.add(1)
         try:
             with trace.use_span(span, end_on_exit=False, record_exception=False, set_status_on_exception=False):
-                await self._one_of_few(scope, receive, exchange, refusal)
+                await self._one_of_few(scope, receive, exchange)
         finally:
             self._active.add(-1)
-            self._finish(scope, span, exchange, method, time.perf_counter() - started)
+            attributes = self._measure(scope, exchange, time.perf_counter() - started)
+            _finish(scope, span, attributes)
 
     def _exchange(self, scope: Scope, send: Send, trace_id: str) -> "_Exchange":
         return _Exchange(
@@ -167,11 +170,8 @@ class Edge:
             cors=self._cors,
         )
 
-    async def _one_of_few(self, scope: Scope, receive: Receive, exchange: "_Exchange", refusal: Problem | None) -> None:
+    async def _one_of_few(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         """Run an exchange as one of those that its address may have under way."""
-        if refusal is not None:
-            await exchange.run(self._app, receive, refusal)
-            return
         try:
             network = self._concurrency.enter(scope[ADDRESS_KEY], self._gateway().limit)
         except TooManyRequestsError as error:
@@ -209,23 +209,14 @@ class Edge:
             return Problem(414, "address-too-long", facts={"limit_bytes": TARGET_LIMIT_BYTES})
         return None
 
-    def _finish(self, scope: Scope, span: Span, exchange: "_Exchange", method: str, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path_format", None) or "unmatched"
-        status = exchange.status or 499
+    def _measure(self, scope: Scope, exchange: "_Exchange", seconds: float) -> dict[str, Any]:
         attributes: dict[str, Any] = {
-            "http.request.method": method,
-            "http.route": route,
-            "http.response.status_code": status,
+            "http.request.method": _method(scope),
+            "http.route": getattr(scope.get("route"), "path_format", None) or "unmatched",
+            "http.response.status_code": exchange.status or 499,
         }
         self._duration.record(seconds, attributes)
-        if span.is_recording():
-            span.update_name(f"{method} {route}")
-            span.set_attributes(attributes)
-            span.set_attribute("client.address", scope[ADDRESS_KEY])
-            if status >= 500:
-                span.set_attribute("error.type", str(status))
-                span.set_status(Status(StatusCode.ERROR))
-        span.end()
+        return attributes
 
 
 class _Exchange:
@@ -288,6 +279,23 @@ class _Exchange:
                 headers.append(_CLOSE)
             message["headers"] = headers
         await self._send(message)
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in _METHODS else "_OTHER"
+
+
+def _finish(scope: Scope, span: Span, attributes: dict[str, Any]) -> None:
+    status = attributes["http.response.status_code"]
+    if span.is_recording():
+        span.update_name(f"{attributes['http.request.method']} {attributes['http.route']}")
+        span.set_attributes(attributes)
+        span.set_attribute("client.address", scope[ADDRESS_KEY])
+        if status >= 500:
+            span.set_attribute("error.type", str(status))
+            span.set_status(Status(StatusCode.ERROR))
+    span.end()
 
 
 def _links_to(caller: Context) -> Sequence[Link]:
