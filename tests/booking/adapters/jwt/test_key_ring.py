@@ -96,6 +96,24 @@ async def test_unknown_keys_cost_one_reading_a_second_at_most(
 
 
 @pytest.mark.requirement("ID-08")
+async def test_a_key_that_was_not_there_is_answered_at_once_and_found_when_it_comes(
+    ring: KeyRing, table: Table, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_ring, "UNKNOWN_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(key_ring, "MISSED_LIMIT", 3)
+    table.add(clock)
+    async with ring:
+        later = SEAL.make_pair().key_id
+        for key_id in [later, *("x" * 42 + letter for letter in "abab"), later]:
+            assert await ring.verifier(key_id) is None
+        assert table.reads == 4
+        later = table.add(clock)
+        ring._missed[later] = float("inf")
+        await ring.load()
+        assert await ring.verifier(later) is not None
+
+
+@pytest.mark.requirement("ID-08")
 async def test_with_the_database_away_the_keys_stay_and_still_end(
     ring: KeyRing, table: Table, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,7 +152,9 @@ async def test_what_two_readers_could_read_differently_is_refused(mint: Mint) ->
     good = mint.signed()
     await mint.tokens.check(good)
     head, body, signature = good.split(".")
-    for token in (f"{head}.{body}.{signature}=", f"{head}\n.{body}.{signature}", f"{head}.{body}.!{signature}"):
+    for padded in (f"{good}=", f"{good}==", f"{head}=.{body}.{signature}", f"{head}.{body}==.{signature}"):
+        await refused(mint, padded)
+    for token in (f"{head}\n.{body}.{signature}", f"{head}.{body}.!{signature}"):
         await refused(mint, token)
 
 

@@ -26,6 +26,10 @@ UNKNOWN_EVERY_SECONDS: Final = 1.0
 WAITING_LIMIT: Final = 100
 """Requests that may wait for a read because of an unknown key; more are answered at once."""
 
+MISSED_SECONDS: Final = 5.0
+"""How long a key that was not there is not read for again."""
+MISSED_LIMIT: Final = 1_000
+
 
 class KeyRing:
     """Knows which key signs and which verify."""
@@ -42,6 +46,7 @@ class KeyRing:
         self._last_read = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         self._waiting = 0
+        self._missed: dict[str, float] = {}
         self.edition = 0
         """Grows when a key is no longer believed, or a new one is."""
 
@@ -73,8 +78,8 @@ class KeyRing:
 
     async def verifier(self, key_id: str) -> Ed25519PublicKey | None:
         """Return the key of a token, read from the database when it is not known yet. Raises PostgresError."""
-        if key_id not in self._keys:
-            await self._look_again()
+        if key_id not in self._keys and not self._was_missed(key_id):
+            await self._look_again(key_id)
         key = self._keys.get(key_id)
         return self._verifiers[key_id] if key is not None and key.verifies(self._now()) else None
 
@@ -89,7 +94,18 @@ class KeyRing:
         """Return the public keys that verify, those that will sign later among them."""
         return self._published
 
-    async def _look_again(self) -> None:
+    def _was_missed(self, key_id: str) -> bool:
+        """Say whether the key was looked for and not there a moment ago; regular reading finds it when it comes."""
+        return self._missed.get(key_id, float("-inf")) > asyncio.get_running_loop().time()
+
+    def _note_missed(self, key_id: str) -> None:
+        if key_id in self._keys:
+            return
+        if len(self._missed) >= MISSED_LIMIT:
+            self._missed.clear()
+        self._missed[key_id] = asyncio.get_running_loop().time() + MISSED_SECONDS
+
+    async def _look_again(self, key_id: str) -> None:
         if self._waiting >= WAITING_LIMIT:
             return
         if self._reading is None or self._reading.done():
@@ -99,6 +115,7 @@ class KeyRing:
             await asyncio.shield(self._reading)
         finally:
             self._waiting -= 1
+        self._note_missed(key_id)
 
     async def _read_when_due(self) -> None:
         due = self._last_read + UNKNOWN_EVERY_SECONDS - asyncio.get_running_loop().time()
