@@ -30,16 +30,22 @@ def login(
     """
     screen = Screen(url, as_json=as_json)
 
+    who, password = user_id or "", SecretStr("")
+
+    def ask() -> None:
+        nonlocal who, password
+        who = who or _asked_user_id(screen)
+        password = _password(screen, password_file)
+
     async def work(client: Client) -> None:
-        who = user_id or _asked_user_id(screen)
-        session = await client.auth.log_in(who, _password(screen, password_file))
+        session = await client.auth.log_in(who, password)
         if as_json:
             ends = session.refresh_expires_at or session.expires_at
             screen.document({"url": screen.url, "user_id": who, "expires_at": ends.isoformat()})
         else:
             screen.line(screen.say("signed-in", url=screen.url, user_id=who))
 
-    run(screen, work)
+    run(screen, work, ask=ask)
 
 
 def _asked_user_id(screen: Screen) -> str:

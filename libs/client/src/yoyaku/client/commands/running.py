@@ -26,16 +26,19 @@ from yoyaku.client.session_file import FileSessions
 Work = Callable[[Client], Awaitable[None]]
 
 
-def run(screen: Screen, work: Work, *, offer_words: Sequence[str] = ()) -> None:
+def run(screen: Screen, work: Work, *, ask: Callable[[], None] | None = None, offer_words: Sequence[str] = ()) -> None:
     """Do the work; every known failure ends the program with its exit code and a sentence.
 
-    `offer_words` are options that the command of each offered alternative repeats.
+    `ask` puts the questions to the person first: inside the event loop Ctrl-C would not end a prompt. `offer_words` are
+    options that the command of each offered alternative repeats.
     """
     try:
         checked_url(screen.url)
     except ValueError as error:
         _stop(screen, exits.USAGE, screen.say("bad-url", why=error), code="bad-url")
     try:
+        if ask is not None:
+            ask()
         asyncio.run(_with_client(screen, work))
     except UsageError as error:
         _stop(screen, exits.USAGE, screen.say(error.text, **error.facts), code=error.text)

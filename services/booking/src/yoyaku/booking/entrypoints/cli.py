@@ -76,12 +76,13 @@ def create_admin(
 @app.command("reset-password")
 def reset_password(
     user_id: Annotated[str, typer.Argument(help="What the person types to sign in.")],
+    data: Annotated[Path, typer.Option(help="The data folder of a running `yoyaku up`.")] = Path(".yoyaku"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Give somebody who is locked out a new password and print it once; their sessions are over."""
     commands = _commands()
     try:
-        password = commands.reset_password(user_id)
+        password = commands.reset_password(user_id, data)
     except commands.PersonNotFoundError:
         typer.echo("error: nobody has this user id", err=True)
         raise typer.Exit(2) from None
@@ -93,10 +94,18 @@ def reset_password(
 
 @app.command("import")
 def import_files(  # noqa: PLR0917  one parameter an option
-    rooms: Annotated[Path | None, typer.Option(help="CSV: name, site, capacity, time_zone, features, buffers.")] = None,
+    rooms: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV: name, site, capacity, time_zone, features (a;b), buffer_before_minutes, buffer_after_minutes."
+        ),
+    ] = None,
     people: Annotated[Path | None, typer.Option(help="CSV: user_id, display_name, role; no passwords.")] = None,
     reservations: Annotated[
-        list[Path] | None, typer.Option(help="CSV or iCalendar (.ics); may be given several times.")
+        list[Path] | None,
+        typer.Option(
+            help="CSV: room, site, user_id, starts_at, ends_at, title, external_id; or iCalendar (.ics). Repeatable."
+        ),
     ] = None,
     site: Annotated[str | None, typer.Option(help="The site where a file names none.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="The clock of times and rooms that name none.")] = None,

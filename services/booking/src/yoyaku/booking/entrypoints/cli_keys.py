@@ -5,6 +5,7 @@ Invariant: light to import; what a command needs is loaded when it runs.
 
 import importlib
 import json
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -20,12 +21,16 @@ app = typer.Typer(
 )
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_Data = Annotated[
+    Path, typer.Option(help="The data folder of a running `yoyaku up`, where BOOKING_DATABASE__... does not say.")
+]
+_DATA: Final = Path(".yoyaku")
 
 
 @app.command("list")
-def list_keys(as_json: _AsJson = False) -> None:
+def list_keys(data: _Data = _DATA, as_json: _AsJson = False) -> None:
     """Show every key and what it is for now."""
-    keys = importlib.import_module(_COMMANDS).list_keys()
+    keys = importlib.import_module(_COMMANDS).list_keys(data)
     if as_json:
         typer.echo(json.dumps(keys))
         return
@@ -39,10 +44,11 @@ def rotate(
     at_once: Annotated[
         bool, typer.Option("--now", help="Sign with it at once, before every gateway knows it.")
     ] = False,
+    data: _Data = _DATA,
     as_json: _AsJson = False,
 ) -> None:
     """Make a new key; it signs when every gateway knows it, and nobody is logged out. Exit with 3 when one waits."""
-    _told(lambda commands: commands.rotate_keys(at_once=at_once), as_json=as_json)
+    _told(lambda commands: commands.rotate_keys(data, at_once=at_once), as_json=as_json)
 
 
 @app.command()
@@ -51,10 +57,11 @@ def revoke(
     replace: Annotated[
         bool, typer.Option("--replace", help="Make a new key in the same step, which signs at once.")
     ] = False,
+    data: _Data = _DATA,
     as_json: _AsJson = False,
 ) -> None:
     """Refuse every token that the key signed. Exit with 3 when nothing could be signed without it."""
-    _told(lambda commands: commands.revoke_key(key_id, replace=replace), as_json=as_json)
+    _told(lambda commands: commands.revoke_key(data, key_id, replace=replace), as_json=as_json)
 
 
 def _told(work: Any, *, as_json: bool) -> None:

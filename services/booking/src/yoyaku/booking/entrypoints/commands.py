@@ -9,6 +9,7 @@ from typing import Final
 from yoyaku.booking.domain.errors import PersonAlreadyExistsError
 from yoyaku.booking.domain.errors import PersonNotFoundError as PersonNotFoundError
 from yoyaku.booking.entrypoints.http.app import make_api
+from yoyaku.booking.entrypoints.running_system import database_settings, refusals_told
 from yoyaku.booking.settings import PACKAGE, DatabaseSettings, MigrationSettings
 from yoyaku.booking.wiring.commands import password_resetter, person_maker
 from yoyaku.lifecycle import command
@@ -48,9 +49,11 @@ async def _create_admin(settings: DatabaseSettings, user_id: str, password: str)
         await create_person.first_admin(user_id, password)
 
 
-def reset_password(user_id: str) -> str:
+def reset_password(user_id: str, data: Path) -> str:
     """Give somebody who is locked out a generated password and return it. Raises PersonNotFoundError."""
-    return asyncio.run(_reset_password(load(DatabaseSettings), user_id))
+    settings = database_settings(data)
+    with refusals_told():
+        return asyncio.run(_reset_password(settings, user_id))
 
 
 async def _reset_password(settings: DatabaseSettings, user_id: str) -> str:

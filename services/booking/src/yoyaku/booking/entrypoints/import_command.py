@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -38,7 +39,7 @@ def run(sources: Sources, *, data: Path, dry_run: bool, as_json: bool) -> int:
     except ImportRefusedError as error:
         _print_faults(error, as_json=as_json)
         return REFUSED
-    except PostgresError as error:
+    except (PostgresError, asyncpg.PostgresError) as error:
         typer.echo(f"error: {error}; run it again: what was imported is recognised", err=True)
         return FAILED
     _print_report(report, time.perf_counter() - started, dry_run=dry_run, as_json=as_json)

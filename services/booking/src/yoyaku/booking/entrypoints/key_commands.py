@@ -2,44 +2,48 @@
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from yoyaku.booking.domain.signing_key import KeyState, SigningKey, SigningKeyError, state_of
-from yoyaku.booking.settings import DatabaseSettings, KeySettings
+from yoyaku.booking.entrypoints.running_system import database_settings, key_settings, refusals_told
 from yoyaku.booking.wiring.keys import key_commands, stored_keys
-from yoyaku.lifecycle.configuration import load
 
 __all__: Final = ["SigningKeyError", "list_keys", "revoke_key", "rotate_keys"]
 
 Shown = dict[str, str | None]
 
 
-def list_keys() -> list[Shown]:
+def list_keys(data: Path) -> list[Shown]:
     """Return every key, oldest first, with its state now."""
-    keys, now = asyncio.run(stored_keys(load(DatabaseSettings)))
+    settings = database_settings(data)
+    with refusals_told():
+        keys, now = asyncio.run(stored_keys(settings))
     return [_shown(key, state_of(key, keys, now)) for key in keys]
 
 
-def rotate_keys(*, at_once: bool) -> Shown:
+def rotate_keys(data: Path, *, at_once: bool) -> Shown:
     """Make a new key and return it. Raises SigningKeyError when another waits and this one is not to sign at once."""
-    settings = load(KeySettings)
+    settings = key_settings(data)
 
     async def rotate() -> SigningKey:
         async with key_commands(settings) as commands:
             return await commands.rotate(at_once=at_once)
 
-    return _shown(asyncio.run(rotate()))
+    with refusals_told():
+        return _shown(asyncio.run(rotate()))
 
 
-def revoke_key(key_id: str, *, replace: bool) -> Shown | None:
+def revoke_key(data: Path, key_id: str, *, replace: bool) -> Shown | None:
     """Revoke a key; return the one made in its place, if it was to be replaced. Raises SigningKeyError."""
-    settings = load(KeySettings)
+    settings = key_settings(data)
 
     async def revoke() -> SigningKey | None:
         async with key_commands(settings) as commands:
             return await commands.revoke(key_id, replace=replace)
 
-    made = asyncio.run(revoke())
+    with refusals_told():
+        made = asyncio.run(revoke())
     return _shown(made) if made is not None else None
 
 
