@@ -1,7 +1,6 @@
 """A log-out is honoured by every gateway process, through crashes and restarts of what carries the news (ID-04)."""
 
 import signal
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,9 +17,6 @@ from yoyaku.messaging.topology import DENIED_TOKENS
 from yoyaku.testkit.servers import NatsServer
 
 PASSWORD = "kaigishitsu wo yoyaku 7"
-TRUSTED_SECONDS = 5.0
-"""How long a gateway that follows the bucket goes without reading the table."""
-
 Eventually = Callable[..., Awaitable[None]]
 
 
@@ -94,14 +90,11 @@ async def test_through_the_bus_without_it_and_after_it_lost_everything(
     async def refused_by_the_other() -> bool:
         return not await pair.enters(gone[-1], 1)
 
-    # One after another takes longer than this when only reading the table tells.
     signed_in = [await pair.sign_in() for _ in range(3)]
-    began = time.monotonic()
     for tokens in signed_in:
         gone.append(tokens)
         await pair.sign_out(tokens)
-        await eventually(refused_by_the_other, within_seconds=TRUSTED_SECONDS)
-    assert time.monotonic() - began < TRUSTED_SECONDS
+        await eventually(refused_by_the_other, within_seconds=2)
     assert len(await pair.bucket()) == 2 * len(gone)
     pair.house.service.launch("worker")
     crashed = denial_key(*await commit_and_be_killed(pair))
