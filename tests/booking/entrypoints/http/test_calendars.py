@@ -1,11 +1,19 @@
 import re
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from icalendar import Calendar
+
+from yoyaku.booking.domain.blocklist import Blocklist
+from yoyaku.booking.entrypoints.http.draining import Draining
+from yoyaku.booking.entrypoints.http.middleware import Edge
+from yoyaku.booking.settings import GatewaySettings
+from yoyaku.lifecycle.process import utc_now
+from yoyaku.observability.testing import recorded_spans
 
 CALENDARS = "/api/v1/calendars"
 
@@ -116,3 +124,27 @@ async def test_twenty_are_enough_and_hosts_are_not_believed(house: Any) -> None:
     assert odd.status_code in (201, 400)
     if odd.status_code == 201:
         assert odd.json()["url"].startswith(CALENDARS)
+
+
+@pytest.mark.requirement("OB-03")
+async def test_the_secret_is_in_no_span() -> None:
+    limit = SimpleNamespace(by_address=lambda _: None, concurrent=lambda _: None)
+    gateway = SimpleNamespace(blocklist=Blocklist(), limit=limit)
+    settings = GatewaySettings.model_construct()
+    edge = Edge(answered, gateway=lambda: gateway, settings=settings, now=utc_now, draining=Draining())  # type: ignore[arg-type,return-value]
+    secret = "s3cret" * 7 + "x"
+    with recorded_spans() as spans:
+        for path in (f"{CALENDARS}/{secret}.ics", f"{CALENDARS}/{secret}", f"{CALENDARS}/x/{secret}.ics"):
+            scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "scheme": "http"}
+            await edge({**scope, "headers": [(b"host", b"localhost")], "client": ("192.0.2.1", 1)}, nothing, nothing)
+    assert [span.attributes["url.path"] for span in spans if span.attributes] == [f"{CALENDARS}/{{secret}}"] * 3
+    assert not any(secret in span.to_json() for span in spans)
+
+
+async def answered(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def nothing(*_: Any) -> Any:
+    return {"type": "http.request", "body": b"", "more_body": False}
