@@ -16,7 +16,7 @@ from typing import Any, Final
 import httpx
 from tools.api_story import DAY, Exchange, Stage, play, play_limits
 
-from yoyaku.booking.entrypoints.http.refusals import STATUSES
+from yoyaku.booking.entrypoints.http.openapi.refusals import STATUSES
 from yoyaku.booking.entrypoints.http.texts.catalogue import FIELD_TEXTS, PROBLEM_TEXTS
 from yoyaku.booking.entrypoints.http.texts.language import ENGLISH, JAPANESE
 from yoyaku.booking.settings import RateLimitSettings

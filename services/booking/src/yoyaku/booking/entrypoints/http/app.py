@@ -18,7 +18,17 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from yoyaku.booking.domain.errors import BookingError, NotPermittedError, TokenDeniedError
-from yoyaku.booking.entrypoints.http import (
+from yoyaku.booking.entrypoints.http.bodies import violations_of
+from yoyaku.booking.entrypoints.http.edge.draining import Draining
+from yoyaku.booking.entrypoints.http.edge.methods import AllowedMethods, Methods
+from yoyaku.booking.entrypoints.http.edge.middleware import Edge
+from yoyaku.booking.entrypoints.http.metrics import BY_REVOCATION, BY_ROLE, count_denial, create_series
+from yoyaku.booking.entrypoints.http.openapi.contract import BEARER, REF_TEMPLATE, bodies, queried
+from yoyaku.booking.entrypoints.http.openapi.document import complete
+from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
+from yoyaku.booking.entrypoints.http.query_names import QueryNames
+from yoyaku.booking.entrypoints.http.remembered import RememberedAnswers
+from yoyaku.booking.entrypoints.http.routes import (
     audit,
     auth,
     backups,
@@ -32,16 +42,6 @@ from yoyaku.booking.entrypoints.http import (
     rooms,
     users,
 )
-from yoyaku.booking.entrypoints.http.bodies import violations_of
-from yoyaku.booking.entrypoints.http.contract import BEARER, REF_TEMPLATE, bodies, queried
-from yoyaku.booking.entrypoints.http.document import complete
-from yoyaku.booking.entrypoints.http.draining import Draining
-from yoyaku.booking.entrypoints.http.methods import AllowedMethods, Methods
-from yoyaku.booking.entrypoints.http.metrics import BY_REVOCATION, BY_ROLE, count_denial, create_series
-from yoyaku.booking.entrypoints.http.middleware import Edge
-from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
-from yoyaku.booking.entrypoints.http.query_names import QueryNames
-from yoyaku.booking.entrypoints.http.remembered import RememberedAnswers
 from yoyaku.booking.entrypoints.http.schemas.problem import ProblemOutput
 from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.usecases.ports.chance import Clock

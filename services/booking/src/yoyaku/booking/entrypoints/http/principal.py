@@ -3,8 +3,8 @@
 from starlette.requests import Request
 
 from yoyaku.booking.domain.errors import NotAuthenticatedError
-from yoyaku.booking.entrypoints.http.limits import note
-from yoyaku.booking.entrypoints.http.middleware import client_address
+from yoyaku.booking.entrypoints.http.edge.limits import note
+from yoyaku.booking.entrypoints.http.edge.middleware import client_address
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.wiring.gateway import Gateway
 

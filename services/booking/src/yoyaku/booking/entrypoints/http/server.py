@@ -21,8 +21,8 @@ from granian.server import Server
 from starlette.types import ASGIApp
 
 from yoyaku.booking.entrypoints.http.app import make_app
-from yoyaku.booking.entrypoints.http.draining import Draining, drained_on_sigterm
-from yoyaku.booking.entrypoints.http.listening import stalled_connections_ended
+from yoyaku.booking.entrypoints.http.edge.draining import Draining, drained_on_sigterm
+from yoyaku.booking.entrypoints.http.edge.listening import stalled_connections_ended
 from yoyaku.booking.settings import SERVICE, GatewaySettings
 from yoyaku.booking.wiring.gateway import Gateway, running_gateway
 from yoyaku.booking.wiring.limits import shared_quotas

@@ -11,8 +11,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from yoyaku.booking import domain
 from yoyaku.booking.entrypoints.http.app import make_api
+from yoyaku.booking.entrypoints.http.openapi.refusals import STATUSES
 from yoyaku.booking.entrypoints.http.problems import MEDIA_TYPE, TABLE
-from yoyaku.booking.entrypoints.http.refusals import STATUSES
 from yoyaku.booking.entrypoints.http.texts.catalogue import PROBLEM_TEXTS
 
 SOURCES = Path(domain.__file__).parents[1]

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from yoyaku.booking.domain.errors import NotAuthenticatedError
 from yoyaku.booking.entrypoints.http.bodies import read_body
-from yoyaku.booking.entrypoints.http.contract import problems, secured, takes
-from yoyaku.booking.entrypoints.http.limits import note
+from yoyaku.booking.entrypoints.http.edge.limits import note
+from yoyaku.booking.entrypoints.http.edge.middleware import client_address
 from yoyaku.booking.entrypoints.http.metrics import attempt_counted, refresh_counted
-from yoyaku.booking.entrypoints.http.middleware import client_address
+from yoyaku.booking.entrypoints.http.openapi.contract import problems, secured, takes
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import reply
 from yoyaku.booking.entrypoints.http.schemas.sign_in import (

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from yoyaku.booking.entrypoints.http.contract import BEARER
-from yoyaku.booking.entrypoints.http.examples import example_of
+from yoyaku.booking.entrypoints.http.openapi.contract import BEARER
+from yoyaku.booking.entrypoints.http.openapi.examples import example_of
+from yoyaku.booking.entrypoints.http.openapi.refusals import STATUSES, codes_of
 from yoyaku.booking.entrypoints.http.problems import MEDIA_TYPE, TYPE_PREFIX
-from yoyaku.booking.entrypoints.http.refusals import STATUSES, codes_of
 from yoyaku.booking.entrypoints.http.texts.catalogue import PROBLEM_TEXTS
 from yoyaku.booking.entrypoints.http.texts.language import ENGLISH
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from yoyaku.booking.domain.errors import RuleBrokenError, Violation
 from yoyaku.booking.domain.reservation import ReservationStatus
 from yoyaku.booking.domain.room import NAME_LENGTH
-from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, asks, problems, secured
 from yoyaku.booking.entrypoints.http.cursors import cursor_of, place_of
+from yoyaku.booking.entrypoints.http.openapi.contract import NOT_MODIFIED, asks, problems, secured
 from yoyaku.booking.entrypoints.http.preconditions import IF_NONE_MATCH_PARAMETER
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.queries import DayText, MomentText, asked, day_of, moment_of

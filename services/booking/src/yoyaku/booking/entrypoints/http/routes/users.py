@@ -13,8 +13,8 @@ from starlette.responses import Response
 from yoyaku.booking.domain.errors import RuleBrokenError, Violation
 from yoyaku.booking.domain.person import Person, Role
 from yoyaku.booking.entrypoints.http.bodies import read_body
-from yoyaku.booking.entrypoints.http.contract import problems, secured, takes
-from yoyaku.booking.entrypoints.http.limits import note
+from yoyaku.booking.entrypoints.http.edge.limits import note
+from yoyaku.booking.entrypoints.http.openapi.contract import problems, secured, takes
 from yoyaku.booking.entrypoints.http.preconditions import IF_MATCH_PARAMETER, etag_of, required_version
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import link_to_next, reply

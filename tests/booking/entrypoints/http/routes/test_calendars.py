@@ -9,8 +9,8 @@ import pytest
 from icalendar import Calendar
 
 from yoyaku.booking.domain.blocklist import Blocklist
-from yoyaku.booking.entrypoints.http.draining import Draining
-from yoyaku.booking.entrypoints.http.middleware import Edge
+from yoyaku.booking.entrypoints.http.edge.draining import Draining
+from yoyaku.booking.entrypoints.http.edge.middleware import Edge
 from yoyaku.booking.settings import GatewaySettings
 from yoyaku.lifecycle.process import utc_now
 from yoyaku.observability.testing import recorded_spans

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from yoyaku.booking.entrypoints.http.listening import end_stalled_connections
+from yoyaku.booking.entrypoints.http.edge.listening import end_stalled_connections
 
 LIMIT_SECONDS = 30
 

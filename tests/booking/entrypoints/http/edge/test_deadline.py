@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from yoyaku.booking.entrypoints.http.deadline import within
+from yoyaku.booking.entrypoints.http.edge.deadline import within
 from yoyaku.booking.entrypoints.http.problems import Problem
 from yoyaku.postgres import connected_pool, transaction
 from yoyaku.postgres.pool import Pool

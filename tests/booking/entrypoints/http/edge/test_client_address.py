@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from yoyaku.booking.domain.blocklist import Blocklist
 from yoyaku.booking.domain.rate import Limit
-from yoyaku.booking.entrypoints.http.client_address import Origin, TrustedProxies
-from yoyaku.booking.entrypoints.http.draining import Draining
-from yoyaku.booking.entrypoints.http.middleware import Edge, client_address
+from yoyaku.booking.entrypoints.http.edge.client_address import Origin, TrustedProxies
+from yoyaku.booking.entrypoints.http.edge.draining import Draining
+from yoyaku.booking.entrypoints.http.edge.middleware import Edge, client_address
 from yoyaku.booking.settings import GatewaySettings
 from yoyaku.booking.usecases.limit_requests import Standing
 from yoyaku.lifecycle.process import utc_now

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from yoyaku.booking.domain.errors import RuleBrokenError, Violation
 from yoyaku.booking.domain.reservation import CancelReason
 from yoyaku.booking.entrypoints.http.bodies import read_body
-from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, asks, problems, secured, takes
 from yoyaku.booking.entrypoints.http.cursors import cursor_of, place_of
 from yoyaku.booking.entrypoints.http.metrics import count_cancellations
+from yoyaku.booking.entrypoints.http.openapi.contract import NOT_MODIFIED, asks, problems, secured, takes
 from yoyaku.booking.entrypoints.http.preconditions import IF_NONE_MATCH_PARAMETER
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.queries import DayText, MomentText, asked, day_of, moment_of

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from yoyaku.booking.domain.calendar_feed import FeedKind
 from yoyaku.booking.domain.errors import RuleBrokenError, Violation
 from yoyaku.booking.entrypoints.http.bodies import read_body
-from yoyaku.booking.entrypoints.http.contract import problems, secured, takes
+from yoyaku.booking.entrypoints.http.openapi.contract import problems, secured, takes
 from yoyaku.booking.entrypoints.http.preconditions import IF_NONE_MATCH_PARAMETER, is_known
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import reply

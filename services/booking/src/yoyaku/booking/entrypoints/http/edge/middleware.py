@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from yoyaku.booking.domain.errors import TooManyRequestsError
-from yoyaku.booking.entrypoints.http.client_address import TrustedProxies
-from yoyaku.booking.entrypoints.http.cors import Cors
-from yoyaku.booking.entrypoints.http.deadline import within
-from yoyaku.booking.entrypoints.http.draining import Draining
-from yoyaku.booking.entrypoints.http.host import check_host
-from yoyaku.booking.entrypoints.http.limits import Concurrency, is_limited, note, standing_headers
+from yoyaku.booking.entrypoints.http.edge.client_address import TrustedProxies
+from yoyaku.booking.entrypoints.http.edge.cors import Cors
+from yoyaku.booking.entrypoints.http.edge.deadline import within
+from yoyaku.booking.entrypoints.http.edge.draining import Draining
+from yoyaku.booking.entrypoints.http.edge.host import check_host
+from yoyaku.booking.entrypoints.http.edge.limits import Concurrency, is_limited, note, standing_headers
 from yoyaku.booking.entrypoints.http.problems import Problem, problem_of, unexpected
 from yoyaku.booking.settings import GatewaySettings
 from yoyaku.booking.wiring.gateway import Gateway

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems
+from yoyaku.booking.entrypoints.http.openapi.contract import NOT_MODIFIED, problems
 from yoyaku.booking.entrypoints.http.preconditions import IF_NONE_MATCH_PARAMETER, is_known
 from yoyaku.booking.entrypoints.http.principal import gateway_of
 

@@ -16,7 +16,6 @@ from yoyaku.booking.domain.errors import RuleBrokenError, Violation
 from yoyaku.booking.domain.rescheduling import Wanted
 from yoyaku.booking.domain.reservation import CancelReason
 from yoyaku.booking.entrypoints.http.bodies import read_body
-from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems, secured, takes
 from yoyaku.booking.entrypoints.http.lean_route import LeanRoute
 from yoyaku.booking.entrypoints.http.metrics import (
     CANCELLED,
@@ -29,6 +28,7 @@ from yoyaku.booking.entrypoints.http.metrics import (
     count_reservation,
     refusals_counted,
 )
+from yoyaku.booking.entrypoints.http.openapi.contract import NOT_MODIFIED, problems, secured, takes
 from yoyaku.booking.entrypoints.http.preconditions import (
     IF_MATCH_PARAMETER,
     IF_NONE_MATCH_PARAMETER,

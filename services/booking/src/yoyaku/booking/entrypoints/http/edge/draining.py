@@ -18,7 +18,7 @@ from typing import Final
 
 from loguru import logger
 
-from yoyaku.booking.entrypoints.http.listening import listening_sockets
+from yoyaku.booking.entrypoints.http.edge.listening import listening_sockets
 
 _SO_ATTACH_FILTER: Final = 26
 _BPF_RETURN: Final = 0x06

@@ -15,8 +15,8 @@ from yoyaku.booking.domain.local_time import day_interval
 from yoyaku.booking.domain.reservation import CancelReason
 from yoyaku.booking.domain.room import CAPACITY_LIMIT, FEATURES_LIMIT, NAME_LENGTH, Room
 from yoyaku.booking.entrypoints.http.bodies import read_body
-from yoyaku.booking.entrypoints.http.contract import NOT_MODIFIED, problems, secured, takes
 from yoyaku.booking.entrypoints.http.metrics import count_cancellations
+from yoyaku.booking.entrypoints.http.openapi.contract import NOT_MODIFIED, problems, secured, takes
 from yoyaku.booking.entrypoints.http.preconditions import (
     IF_MATCH_PARAMETER,
     IF_NONE_MATCH_PARAMETER,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from yoyaku.booking.entrypoints.http.contract import problems, secured
+from yoyaku.booking.entrypoints.http.openapi.contract import problems, secured
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.replies import reply
 from yoyaku.booking.usecases.caller import Caller

@@ -1,0 +1,1 @@
+"""How the API describes itself in the OpenAPI document."""
