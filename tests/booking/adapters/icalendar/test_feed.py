@@ -5,7 +5,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from icalendar import Calendar
 
@@ -65,6 +65,9 @@ titles = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max
 )
 
 
+@example("\\N")
+@example("C:\\New\\n; a, b\\")
+@settings(max_examples=300)
 @given(titles)
 def test_any_title_survives(title: str) -> None:
     (shown,) = Calendar.from_ical(write_feed(feed(), [event(title)])).walk("VEVENT")

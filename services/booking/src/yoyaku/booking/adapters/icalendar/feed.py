@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event
+from icalendar import Calendar, Event, vText
 from pydantic_core import to_json
 
 from yoyaku.booking.adapters.icalendar.zones import zone_component
@@ -19,13 +19,22 @@ from yoyaku.booking.usecases.ports.calendar_feeds import FeedEvent, OpenFeed
 
 UID_DOMAIN: Final = "yoyaku"
 """Part of every UID for ever: programs know a reservation again by it."""
-_FORM: Final = 1
+_FORM: Final = 2
 """Counts changes of how a feed is written, so that no program keeps the old form for unchanged reservations."""
 _LOOK_AGAIN: Final = timedelta(minutes=15)
 _PRODUCT: Final = "-//Yoyaku//Reservations//EN"
 _RESERVED: Final = {"en": "Reserved", "ja": "予約済み"}
 _MINE: Final = {"en": "My reservations", "ja": "自分の予約"}
 _STATUS: Final = {ReservationStatus.CONFIRMED: "CONFIRMED", ReservationStatus.CANCELLED: "CANCELLED"}
+
+
+class _Text(vText):
+    """A text written as it is: the library's own takes a backslash before a capital N for a line break."""
+
+    def to_ical(self) -> bytes:
+        """Escape what RFC 5545 3.3.11 asks for."""
+        escaped = self.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+        return escaped.encode("utf-8")
 
 
 def feed_tag(found: OpenFeed, events: Sequence[FeedEvent]) -> str:
@@ -48,8 +57,8 @@ def write_feed(found: OpenFeed, events: Sequence[FeedEvent]) -> bytes:
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
     name = found.room_name or _MINE[found.feed.language]
-    calendar.add("name", name)
-    calendar.add("x-wr-calname", name)
+    calendar.add("name", _Text(name))
+    calendar.add("x-wr-calname", _Text(name))
     calendar.add("refresh-interval", _LOOK_AGAIN, parameters={"VALUE": "DURATION"})
     years = {at.year for event in events for at in (event.interval.starts_at, event.interval.ends_at)}
     years = years or {found.feed.created_at.year}
@@ -70,7 +79,7 @@ def _component(shown: FeedEvent, language: str) -> Event:
     event.add("sequence", shown.version - 1)
     event.add("dtstart", shown.interval.starts_at.astimezone(ZoneInfo(shown.time_zone)))
     event.add("dtend", shown.interval.ends_at.astimezone(ZoneInfo(shown.time_zone)))
-    event.add("summary", _RESERVED[language] if shown.title is None else shown.title)
-    event.add("location", f"{shown.room_name}, {shown.site}")
+    event.add("summary", _Text(_RESERVED[language] if shown.title is None else shown.title))
+    event.add("location", _Text(f"{shown.room_name}, {shown.site}"))
     event.add("status", _STATUS[shown.status])
     return event
