@@ -79,7 +79,7 @@ async def test_a_killed_gateway_books_once(own_house: Any, eventually: Callable[
     for answer in answers:
         assert (answer.status_code, answer.headers["Idempotent-Replayed"]) == (201, "true")
         assert answer.headers["Location"].endswith(answer.json()["id"])
-        assert answer.headers["ETag"] == '"1"'
+        assert answer.headers["ETag"].startswith('"1-')
     assert answers[0].content == answers[1].content
     assert await admin.fetchval(COUNT, room) == 1
     await admin.close()

@@ -1,9 +1,11 @@
 """Entity tags: what a caller has seen, and what it still needs to be shown (RFC 9110, 8.8.3 and 13).
 
-Invariant: a tag is the quoted version of the thing, `"7"`; a change needs `If-Match`, and the version is compared under
+Invariant: a tag is the quoted version of the thing, `"7"`, or, where the same version is shown in different ways, the
+version and a digest of what was shown, `"7-0f3a9c51d2e8"`; a change needs `If-Match`, and the version is compared under
 the lock of the row by the use case, never here.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,6 +19,7 @@ from yoyaku.booking.entrypoints.http.problems import Problem
 IF_MATCH: Final = "If-Match"
 IF_NONE_MATCH: Final = "If-None-Match"
 _TAG: Final = re.compile(r'\s*(W/)?"([\x21\x23-\x7e]*)"\s*')
+_VERSION: Final = re.compile(r"([1-9][0-9]{0,8})(?:-[0-9a-f]{12})?")
 _TAGS_LIMIT: Final = 100
 
 IF_MATCH_PARAMETER: Final[dict[str, Any]] = {
@@ -47,6 +50,11 @@ def etag_of(version: int) -> str:
     return f'"{version}"'
 
 
+def etag_of_answer(version: int, body: bytes) -> str:
+    """Return the tag of what is shown of a version: another clock of the room, or another reader, is another tag."""
+    return f'"{version}-{hashlib.sha256(body).hexdigest()[:12]}"'
+
+
 def required_version(request: Request) -> ExpectedVersion:
     """Return what `If-Match` asks for. Raises Problem 428 without the header, RuleBrokenError when it is no tag."""
     if IF_MATCH not in request.headers:
@@ -63,8 +71,8 @@ def optional_version(request: Request) -> ExpectedVersion:
     if not tags or len(tags) > _TAGS_LIMIT:
         raise RuleBrokenError([Violation(IF_MATCH, "bad-etag")])
     # A weak tag never matches here, and a tag that is no version matches nothing that there is (RFC 9110, 13.1.1).
-    strong = [tag for weak, tag in tags if not weak]
-    return ExpectedVersion(frozenset(int(tag) for tag in strong if tag.isdecimal() and len(tag) < 10))
+    strong = [_VERSION.fullmatch(tag) for weak, tag in tags if not weak]
+    return ExpectedVersion(frozenset(int(match[1]) for match in strong if match is not None))
 
 
 def is_known(request: Request, etag: str) -> bool:

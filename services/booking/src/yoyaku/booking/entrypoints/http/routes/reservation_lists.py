@@ -19,7 +19,7 @@ from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.queries import DayText, MomentText, asked, day_of, moment_of
 from yoyaku.booking.entrypoints.http.remembered import answer_of, remembered_of
 from yoyaku.booking.entrypoints.http.replies import page_links, tagged_reply
-from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX
+from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX, NO_CONTROL
 from yoyaku.booking.entrypoints.http.schemas.reservations import ReservationList, show_reservation
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.list_reservations import Page
@@ -45,7 +45,7 @@ class ReservationQuery(PageQuery):
 
     date: DayText = None
     room_id: Annotated[int | None, Field(ge=1, le=INT32_MAX)] = None
-    site: Annotated[str | None, Field(min_length=1, max_length=NAME_LENGTH)] = None
+    site: Annotated[str | None, Field(min_length=1, max_length=NAME_LENGTH, pattern=NO_CONTROL)] = None
     person_id: Annotated[UUID | None, Field(description="Another person's: for an ADMIN or OPERATOR.")] = None
 
 

@@ -33,7 +33,7 @@ from yoyaku.booking.entrypoints.http.preconditions import (
     IF_MATCH_PARAMETER,
     IF_NONE_MATCH_PARAMETER,
     OPTIONAL_IF_MATCH_PARAMETER,
-    etag_of,
+    etag_of_answer,
     is_known,
     optional_version,
     required_version,
@@ -117,15 +117,16 @@ def _kept(answer: StoredAnswer) -> Response:
     found = _ID.search(answer.body.decode())
     if found is not None:
         headers["Location"] = f"{router.prefix}/{found[1]}"
-        headers["ETag"] = etag_of(1)
+        headers["ETag"] = etag_of_answer(1, answer.body)
     return Response(answer.body, answer.status, headers, media_type=JSON)
 
 
 def _shown(entry: ReservationEntry, caller: Caller, status: int = 200) -> Response:
-    headers = {"ETag": etag_of(entry.reservation.version)}
+    body = to_json(show_reservation(entry, caller))
+    headers = {"ETag": etag_of_answer(entry.reservation.version, body)}
     if status == 201:
         headers["Location"] = f"{router.prefix}/{entry.reservation.id}"
-    return reply(show_reservation(entry, caller), status, headers)
+    return Response(body, status, headers, media_type=JSON)
 
 
 @router.get(
@@ -141,10 +142,9 @@ async def get_reservation(
 ) -> Response:
     """In any status; another user's title is null for a USER."""
     entry = await gateway_of(request).reservations.get_reservation(caller, reservation_id)
-    tag = etag_of(entry.reservation.version)
-    if is_known(request, tag):
-        return Response(None, 304, {"ETag": tag})
-    return _shown(entry, caller)
+    answer = _shown(entry, caller)
+    tag = answer.headers["ETag"]
+    return Response(None, 304, {"ETag": tag}) if is_known(request, tag) else answer
 
 
 @router.patch(

@@ -27,7 +27,7 @@ from yoyaku.booking.entrypoints.http.preconditions import (
 from yoyaku.booking.entrypoints.http.principal import caller_of, gateway_of
 from yoyaku.booking.entrypoints.http.queries import DayText, MomentText, day_of, moment_of
 from yoyaku.booking.entrypoints.http.replies import address_with, page_links, reply, tagged_reply
-from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX, RoomId
+from yoyaku.booking.entrypoints.http.schemas.fields import INT32_MAX, NO_CONTROL, RoomId
 from yoyaku.booking.entrypoints.http.schemas.rooms import (
     ChangedRoomOutput,
     ChangeRoomInput,
@@ -48,7 +48,7 @@ from yoyaku.booking.usecases.ports.rooms import RoomFilter
 router = APIRouter(prefix="/api/v1", tags=["Rooms"])
 
 _WIDEST_ZONE = timedelta(hours=15)
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH)]
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH, pattern=NO_CONTROL)]
 
 
 class RoomQuery(BaseModel):
