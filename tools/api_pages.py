@@ -68,6 +68,7 @@ class Placeholders:
         text = re.sub(r'(password": ")[^"]*', r"\1…", text)
         text = re.sub(r'(?<=refresh_token": ")[^"]+', self._numbered("rt", "{number}-wQ8mZbY2u0sC5hK1…"), text)
         text = re.sub(r'(?<=W/")[0-9a-f]{32}', self._numbered("tag", "list-{number}"), text)
+        text = re.sub(r'(?<=: "\d-)[0-9a-f]{12}(?=")', self._numbered("shown", "{number:012x}"), text)
         text = re.sub(r"\b[0-9a-f]{32}\b", _TRACE_ID, text)
         uuids = self._numbered("id", "0199b2c4-7a31-7c58-9d1e-{number:012d}")
         text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", uuids, text)

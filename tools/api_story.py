@@ -133,13 +133,13 @@ async def _book_once(stage: Stage, hanako: Mapping[str, str], fuji: int) -> None
 
 async def _change(stage: Stage, hanako: Mapping[str, str], booked: str) -> None:
     address = f"/reservations/{booked}"
-    await stage.tell("read", "GET", address, headers=hanako)
-    await stage.tell("read-again", "GET", address, headers={**hanako, "If-None-Match": '"1"'})
+    tag = (await stage.tell("read", "GET", address, headers=hanako)).headers["ETag"]
+    await stage.tell("read-again", "GET", address, headers={**hanako, "If-None-Match": tag})
     title = {"title": "Weekly review with sales"}
     await stage.tell("change-blindly", "PATCH", address, body=title, headers=hanako)
-    await stage.tell("change", "PATCH", address, body=title, headers={**hanako, "If-Match": '"1"'})
+    await stage.tell("change", "PATCH", address, body=title, headers={**hanako, "If-Match": tag})
     later = {"ends_at": f"{DAY}T11:30:00+09:00"}
-    await stage.tell("change-stale", "PATCH", address, body=later, headers={**hanako, "If-Match": '"1"'})
+    await stage.tell("change-stale", "PATCH", address, body=later, headers={**hanako, "If-Match": tag})
 
 
 async def _be_refused(stage: Stage, taro: Mapping[str, str], fuji: int) -> None:

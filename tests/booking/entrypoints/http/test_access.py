@@ -73,8 +73,9 @@ async def routes(house: Any) -> list[tuple[str, str]]:
     ]
 
 
-async def call(house: Any, method: str, path: str, headers: dict[str, str]) -> Any:
-    address = re.sub(r"{[a-z_]+_id}", str(uuid4()), path.replace("{room_id}", "2000000000"))
+async def call(house: Any, method: str, path: str, headers: dict[str, str], ids: dict[str, str] | None = None) -> Any:
+    known = {"{room_id}": "2000000000", **(ids or {})}
+    address = re.sub(r"{[a-z_]+_id}", lambda name: known.get(name[0]) or str(uuid4()), path)
     params = {"date": "2033-01-01"} if (method, path) == ("GET", "/api/v1/reservations") else None
     body = BODIES.get(path) if method in {"POST", "PATCH", "PUT"} else None
     headers = {"If-Match": "*", **headers} if method == "PATCH" else headers
@@ -100,6 +101,39 @@ async def test_every_route_as_nobody_and_as_each_role(house: Any) -> None:
             refused = role in REFUSED_TO.get((method, path), set())
             assert (answer.status_code == 403) == refused, (method, path, role, answer.text)
             assert answer.status_code < 500 or answer.json()["code"] == "service-unavailable", answer.text
+
+
+@pytest.mark.requirement("ID-05", "ID-06")
+async def test_every_route_with_the_ids_of_somebody_else(house: Any, next_slot: Callable[..., dict[str, str]]) -> None:
+    await house.make_user("owner")
+    owner = await house.log_in("owner")
+    room = await house.make_room()
+    made = (await house.place(room["id"], next_slot(), headers=owner, title="Nobody's business")).json()
+    feed = (await house.client.post("/api/v1/calendars", json={"kind": "mine"}, headers=owner)).json()
+    person = (await house.client.get("/api/v1/users/me", headers=owner)).json()
+    sessions = "/api/v1/auth/sessions"
+    session = (await house.client.get(sessions, headers=owner)).json()["items"][0]
+    ids = {
+        "{reservation_id}": made["id"],
+        "{user_id}": person["id"],
+        "{session_id}": session["id"],
+        "{calendar_id}": feed["id"],
+    }
+    stranger = await house.log_in("taro")
+    for method, path in await routes(house):
+        if not any(name in path for name in ids):
+            continue
+        answer = await call(house, method, path, stranger, ids)
+        if (method, path) == ("GET", "/api/v1/reservations/{reservation_id}"):
+            assert (answer.json()["title"], answer.json()["person_id"]) == (None, None)
+        else:
+            assert answer.status_code in (403, 404), (method, path, answer.text)
+        assert not {"Nobody's business", person["display_name"], person["id"]} & set(map(str, answer.json().values()))
+    address = f"/api/v1/reservations/{made['id']}"
+    assert (await house.client.get(address, headers=owner)).json() == made
+    assert (await house.client.get("/api/v1/users/me", headers=owner)).json() == person
+    assert [item["id"] for item in (await house.client.get(sessions, headers=owner)).json()["items"]] == [session["id"]]
+    assert (await house.client.get("/api/v1/calendars", headers=owner)).json()["items"][0]["id"] == feed["id"]
 
 
 @pytest.mark.requirement("ID-01")
