@@ -20,7 +20,7 @@ async def test_booked_then_taken(house: Any, next_slot: Callable[..., dict[str, 
     body = made.json()
     assert body["status"] == "confirmed"
     assert body["title"] == "Weekly review"
-    assert made.headers["ETag"] == '"1"'
+    assert made.headers["ETag"].startswith('"1-')
     assert made.headers["Location"] == f"/api/v1/reservations/{body['id']}"
     refused = await house.place(room["id"], slot, headers={**house.taro, "Accept-Language": "ja"})
     assert refused.status_code == 409
@@ -142,7 +142,7 @@ async def test_cancel(house: Any, next_slot: Callable[..., dict[str, str]]) -> N
     done = await house.client.post(address, json=body, headers=house.hanako)
     assert done.status_code == 200, done.text
     assert done.json()["cancellation"]["reason"] == "called_off"
-    assert done.headers["ETag"] == '"2"'
+    assert done.headers["ETag"].startswith('"2-')
     again = await house.client.post(address, json=body, headers=house.hanako)
     assert (again.status_code, again.json()["code"]) == (409, "reservation-already-cancelled")
     assert (await house.place(room["id"], slot, headers=house.taro)).status_code == 201
