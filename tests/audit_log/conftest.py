@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -23,7 +24,14 @@ from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.testkit.bus import Bus
 from yoyaku.testkit.databases import Database
 from yoyaku.testkit.leases import held_lease
-from yoyaku.testkit.replicas import Replica, environment_of, prefixed, replicas
+from yoyaku.testkit.replicas import (
+    Replica,
+    database_environment,
+    environment_of,
+    prefixed,
+    replicas,
+    secret_file,
+)
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -132,11 +140,27 @@ def producer(js: JetStreamContext) -> Producer:
     return Producer(js)
 
 
+def service_settings(database: Database, folder: Path) -> dict[str, str]:
+    """Return what the service needs beside its database and the bus: further roles, keys, an archive folder."""
+    seeds, master, digest = (
+        secret_file(folder / name, token_hex(32)) for name in ("signing.keys", "master.key", "digest.key")
+    )
+    return {
+        **database_environment("SEALER_DATABASE", database.as_role("sealer"), folder),
+        **database_environment("KEYS_DATABASE", database.as_role("keys"), folder),
+        "SIGNING_KEYS_FILE": str(seeds),
+        "MASTER_KEY_FILE": str(master),
+        "DIGEST_KEY_FILE": str(digest),
+        "OBJECT_STORE_URL": (folder / "archive").as_uri(),
+    }
+
+
 @pytest.fixture
 def start_replica(audit_database: Database, bus: Bus, tmp_path: Path) -> Iterator[Callable[..., Replica]]:
     """`start_replica()` starts a real process on the test's database and bus; all are ended with the test."""
     environment = environment_of(PACKAGE, audit_database.service, bus, tmp_path)
-    with replicas(PACKAGE, environment | prefixed(PACKAGE, {"LEASE_SECONDS": "2"}), tmp_path) as start:
+    own = service_settings(audit_database, tmp_path) | {"LEASE_SECONDS": "2"}
+    with replicas(PACKAGE, environment | prefixed(PACKAGE, own), tmp_path) as start:
         yield start
 
 

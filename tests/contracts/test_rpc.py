@@ -11,7 +11,7 @@ from yoyaku.contracts.subjects import wake_subject
 
 def test_subjects_name_the_service_that_answers() -> None:
     for subject, rpc in RPCS.items():
-        assert re.fullmatch(rf"rpc\.{rpc.service}\.[a-z]+\.v\d+", subject)
+        assert re.fullmatch(rf"rpc\.{rpc.service}\.[a-z-]+\.v\d+", subject)
         assert rpc.subject == subject
 
 

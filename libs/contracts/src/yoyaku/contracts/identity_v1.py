@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from yoyaku.contracts.envelope import Event
+from yoyaku.contracts.personal import Personal
 from yoyaku.contracts.subjects import (
     IDENTITY_ACCESS_DENIED_V1,
     IDENTITY_KEY_REVOKED_V1,
@@ -23,6 +24,7 @@ from yoyaku.contracts.subjects import (
 from yoyaku.contracts.values import Actor, ClientAddress, Code, Identifier, Moment
 
 Digest = Annotated[str, Field(min_length=16, max_length=128, pattern=r"^[0-9A-Za-z_=-]+$")]
+UserAgentDigest = Annotated[Digest, Personal()]
 """A digest as text, hex or base64url."""
 
 
@@ -66,7 +68,7 @@ class LoginSucceeded(Event):
 
     person_id: Identifier
     client_address: ClientAddress
-    user_agent_digest: Digest | None = None
+    user_agent_digest: UserAgentDigest | None = None
     """Digest of the client program's self-description."""
     session_id: Identifier | None = None
     """The session that began."""
@@ -83,7 +85,7 @@ class LoginFailed(Event):
     """Whose user id it was, when somebody has it."""
     client_address: ClientAddress
     reason: LoginFailureReason
-    user_agent_digest: Digest | None = None
+    user_agent_digest: UserAgentDigest | None = None
     """Digest of the client program's self-description."""
 
 
@@ -98,7 +100,7 @@ class AccessDenied(Event):
     client_address: ClientAddress
     count: Annotated[int, Field(ge=1)] = 1
     """How many such requests this event stands for: further ones of the same second are counted together."""
-    user_agent_digest: Digest | None = None
+    user_agent_digest: UserAgentDigest | None = None
     """Digest of the client program's self-description."""
 
 
@@ -160,7 +162,7 @@ class TokenRefreshed(Event):
     person_id: Identifier
     session_id: Identifier
     client_address: ClientAddress
-    user_agent_digest: Digest | None = None
+    user_agent_digest: UserAgentDigest | None = None
     """Digest of the client program's self-description."""
 
 
@@ -172,7 +174,7 @@ class TokenReused(Event):
     person_id: Identifier
     session_id: Identifier
     client_address: ClientAddress
-    user_agent_digest: Digest | None = None
+    user_agent_digest: UserAgentDigest | None = None
     """Digest of the client program's self-description."""
 
 

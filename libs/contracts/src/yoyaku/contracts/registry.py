@@ -11,7 +11,20 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from yoyaku.contracts.audit_v1 import IntegrityViolated
+from yoyaku.contracts.audit_v1 import (
+    CheckpointCosigned,
+    CheckpointSigned,
+    CompletenessStated,
+    EpochOpened,
+    GapClosed,
+    GapFound,
+    IntegrityViolated,
+    LogRead,
+    LogVerified,
+    PersonForgotten,
+    SegmentDeleted,
+    SegmentSealed,
+)
 from yoyaku.contracts.backup_v1 import BackupRunCompleted, BackupRunFailed, BackupRunStarted
 from yoyaku.contracts.booking_v1 import (
     CalendarPublished,
@@ -72,6 +85,17 @@ _MODELS: Final[tuple[type[Event], ...]] = (
     BackupRunCompleted,
     BackupRunFailed,
     IntegrityViolated,
+    CheckpointSigned,
+    CheckpointCosigned,
+    EpochOpened,
+    SegmentSealed,
+    SegmentDeleted,
+    GapFound,
+    GapClosed,
+    CompletenessStated,
+    PersonForgotten,
+    LogRead,
+    LogVerified,
 )
 
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType({model.TYPE: model for model in _MODELS})

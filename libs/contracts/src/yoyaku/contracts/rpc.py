@@ -6,109 +6,113 @@ answers may be newer. Anything that goes wrong is answered with `RpcError`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from yoyaku.contracts.backup_v1 import BackupKind
+from yoyaku.contracts.rpc_audit import (
+    AuditEntry,
+    AuditLogCheckpointReply,
+    AuditLogCheckpointRequest,
+    AuditLogConsistencyReply,
+    AuditLogConsistencyRequest,
+    AuditLogFileReply,
+    AuditLogFileRequest,
+    AuditLogForgetReply,
+    AuditLogForgetRequest,
+    AuditLogSearchReply,
+    AuditLogSearchRequest,
+    AuditLogShowReply,
+    AuditLogShowRequest,
+    AuditLogStatusReply,
+    AuditLogStatusRequest,
+    AuditLogVerifyReply,
+    AuditLogVerifyRequest,
+    AuditResult,
+    CosignedReply,
+    CosignedRequest,
+    OutboxResendReply,
+    OutboxResendRequest,
+    OutboxShardStatus,
+    OutboxStatusReply,
+    OutboxStatusRequest,
+    WitnessReply,
+    WitnessRequest,
+)
+from yoyaku.contracts.rpc_models import RpcError, RpcReply, RpcRequest
 from yoyaku.contracts.subjects import (
+    RPC_AUDIT_LOG_CHECKPOINT_V1,
+    RPC_AUDIT_LOG_CONSISTENCY_V1,
+    RPC_AUDIT_LOG_FILE_V1,
+    RPC_AUDIT_LOG_FORGET_V1,
     RPC_AUDIT_LOG_SEARCH_V1,
+    RPC_AUDIT_LOG_SHOW_V1,
+    RPC_AUDIT_LOG_STATUS_V1,
+    RPC_AUDIT_LOG_VERIFY_V1,
     RPC_BACKUP_COORDINATOR_LIST_V1,
     RPC_BACKUP_COORDINATOR_RUN_V1,
+    RPC_SECURITY_DETECTOR_COSIGNED_V1,
+    RPC_SECURITY_DETECTOR_WITNESS_V1,
+    outbox_resend_subject,
+    outbox_status_subject,
 )
 from yoyaku.contracts.values import Actor, Identifier, Moment
 
 __all__ = [
     "RPCS",
+    "RPC_AUDIT_LOG_CHECKPOINT_V1",
+    "RPC_AUDIT_LOG_CONSISTENCY_V1",
+    "RPC_AUDIT_LOG_FILE_V1",
+    "RPC_AUDIT_LOG_FORGET_V1",
     "RPC_AUDIT_LOG_SEARCH_V1",
+    "RPC_AUDIT_LOG_SHOW_V1",
+    "RPC_AUDIT_LOG_STATUS_V1",
+    "RPC_AUDIT_LOG_VERIFY_V1",
     "RPC_BACKUP_COORDINATOR_LIST_V1",
     "RPC_BACKUP_COORDINATOR_RUN_V1",
+    "RPC_SECURITY_DETECTOR_COSIGNED_V1",
+    "RPC_SECURITY_DETECTOR_WITNESS_V1",
     "AuditEntry",
+    "AuditLogCheckpointReply",
+    "AuditLogCheckpointRequest",
+    "AuditLogConsistencyReply",
+    "AuditLogConsistencyRequest",
+    "AuditLogFileReply",
+    "AuditLogFileRequest",
+    "AuditLogForgetReply",
+    "AuditLogForgetRequest",
     "AuditLogSearchReply",
     "AuditLogSearchRequest",
+    "AuditLogShowReply",
+    "AuditLogShowRequest",
+    "AuditLogStatusReply",
+    "AuditLogStatusRequest",
+    "AuditLogVerifyReply",
+    "AuditLogVerifyRequest",
+    "AuditResult",
     "BackupListReply",
     "BackupListRequest",
     "BackupRun",
     "BackupRunReply",
     "BackupRunRequest",
     "BackupRunState",
+    "CosignedReply",
+    "CosignedRequest",
+    "OutboxResendReply",
+    "OutboxResendRequest",
+    "OutboxShardStatus",
+    "OutboxStatusReply",
+    "OutboxStatusRequest",
     "Rpc",
     "RpcError",
     "RpcReply",
     "RpcRequest",
+    "WitnessReply",
+    "WitnessRequest",
 ]
-
-
-class RpcRequest(BaseModel):
-    """A question: frozen, refuses unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class RpcReply(BaseModel):
-    """An answer: frozen, ignores unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
-
-
-class RpcError(RpcReply):
-    """The answer to a question that could not be answered."""
-
-    code: Annotated[str, Field(min_length=1, max_length=100)]
-    """Stable, for programs: `invalid_request`, `busy`, `internal_error` and those of each question."""
-    detail: str
-    """For people, without secrets."""
-
-
-class AuditLogSearchRequest(RpcRequest):
-    """Which entries to read, in order of their positions. Every given condition must hold."""
-
-    requested_by: Actor
-    """Who reads."""
-    after_position: Annotated[int, Field(ge=-1)] = -1
-    """Read on after this position; -1 starts at the first."""
-    limit: Annotated[int, Field(ge=1, le=500)] = 100
-    actor: str | None = None
-    subject: str | None = None
-    type: str | None = None
-    correlation_id: str | None = None
-    occurred_from: Moment | None = None
-    """Facts at this moment or later."""
-    occurred_before: Moment | None = None
-    """Facts before this moment."""
-
-
-class AuditEntry(RpcReply):
-    """One recorded fact. What was unreadable has its envelope's fields empty and its bytes in `opaque_body`."""
-
-    position: int
-    """Zero-based and gap-free."""
-    event_id: str | None
-    source: str | None
-    number: int | None
-    type: str | None
-    occurred_at: datetime | None
-    recorded_at: Moment
-    actor: str | None
-    subject: str | None
-    correlation_id: str | None
-    causation_id: str | None
-    client_address: str | None
-    body: dict[str, Any] | None
-    """The event's body, when it is a JSON object."""
-    opaque_body: str | None = None
-    """The bytes in base64, when they are not."""
-
-
-class AuditLogSearchReply(RpcReply):
-    """Entries in order of their positions."""
-
-    entries: tuple[AuditEntry, ...]
-    next_after_position: int | None
-    """What to ask with for the next page; none at the end."""
 
 
 class BackupRunState(StrEnum):
@@ -163,6 +167,10 @@ class BackupListReply(RpcReply):
     runs: tuple[BackupRun, ...]
 
 
+OUTBOX_SERVICES: Final = ("booking", "audit-log", "security-detector", "backup-coordinator")
+"""Every service that numbers events."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rpc:
     """A question's subject, who answers it, and both models."""
@@ -184,6 +192,89 @@ RPCS: Final[Mapping[str, Rpc]] = MappingProxyType(
                 AuditLogSearchRequest,
                 AuditLogSearchReply,
                 "Ask the audit log for entries.",
+            ),
+            Rpc(
+                RPC_AUDIT_LOG_SHOW_V1,
+                "audit-log",
+                AuditLogShowRequest,
+                AuditLogShowReply,
+                "Ask the audit log for one entry with its proof.",
+            ),
+            Rpc(
+                RPC_AUDIT_LOG_CHECKPOINT_V1,
+                "audit-log",
+                AuditLogCheckpointRequest,
+                AuditLogCheckpointReply,
+                "Ask the audit log for its newest checkpoint.",
+            ),
+            Rpc(
+                RPC_AUDIT_LOG_CONSISTENCY_V1,
+                "audit-log",
+                AuditLogConsistencyRequest,
+                AuditLogConsistencyReply,
+                "Ask the audit log for the proof that one size extends another.",
+            ),
+            Rpc(
+                RPC_AUDIT_LOG_FILE_V1,
+                "audit-log",
+                AuditLogFileRequest,
+                AuditLogFileReply,
+                "Ask the audit log for one file of its tlog-tiles layout.",
+            ),
+            Rpc(
+                RPC_AUDIT_LOG_FORGET_V1,
+                "audit-log",
+                AuditLogForgetRequest,
+                AuditLogForgetReply,
+                "Ask the audit log to destroy the key of a data subject.",
+            ),
+            Rpc(
+                RPC_AUDIT_LOG_STATUS_V1,
+                "audit-log",
+                AuditLogStatusRequest,
+                AuditLogStatusReply,
+                "Ask the audit log how it stands.",
+            ),
+            Rpc(
+                RPC_AUDIT_LOG_VERIFY_V1,
+                "audit-log",
+                AuditLogVerifyRequest,
+                AuditLogVerifyReply,
+                "Ask the audit log to verify itself now.",
+            ),
+            Rpc(
+                RPC_SECURITY_DETECTOR_WITNESS_V1,
+                "security-detector",
+                WitnessRequest,
+                WitnessReply,
+                "Ask the witness to cosign a checkpoint.",
+            ),
+            Rpc(
+                RPC_SECURITY_DETECTOR_COSIGNED_V1,
+                "security-detector",
+                CosignedRequest,
+                CosignedReply,
+                "Ask the witness for the newest checkpoint that it cosigned.",
+            ),
+            *(
+                Rpc(
+                    outbox_status_subject(service),
+                    service,
+                    OutboxStatusRequest,
+                    OutboxStatusReply,
+                    f"Ask {service} how far it numbered its events.",
+                )
+                for service in OUTBOX_SERVICES
+            ),
+            *(
+                Rpc(
+                    outbox_resend_subject(service),
+                    service,
+                    OutboxResendRequest,
+                    OutboxResendReply,
+                    f"Ask {service} to publish events of its outbox again.",
+                )
+                for service in OUTBOX_SERVICES
             ),
             Rpc(
                 RPC_BACKUP_COORDINATOR_RUN_V1,

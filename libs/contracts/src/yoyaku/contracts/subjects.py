@@ -92,6 +92,39 @@ BACKUP_RUN_FAILED_V1: Final = "backup.run.failed.v1"
 AUDIT_INTEGRITY_VIOLATED_V1: Final = "audit.integrity.violated.v1"
 """What arrived contradicts what the audit log holds."""
 
+AUDIT_CHECKPOINT_SIGNED_V1: Final = "audit.checkpoint.signed.v1"
+"""The audit log vouches for its first entries, up to a size."""
+
+AUDIT_CHECKPOINT_COSIGNED_V1: Final = "audit.checkpoint.cosigned.v1"
+"""A witness confirms that a checkpoint extends what it saw before."""
+
+AUDIT_EPOCH_OPENED_V1: Final = "audit.epoch.opened.v1"
+"""A new tree begins, because the database went back to before a checkpoint that a witness knows."""
+
+AUDIT_SEGMENT_SEALED_V1: Final = "audit.segment.sealed.v1"
+"""A month of entries stands in the archive, read back and verified."""
+
+AUDIT_SEGMENT_DELETED_V1: Final = "audit.segment.deleted.v1"
+"""A sealed month was deleted because its time is over."""
+
+AUDIT_GAP_FOUND_V1: Final = "audit.gap.found.v1"
+"""Events that a producer numbered did not arrive."""
+
+AUDIT_GAP_CLOSED_V1: Final = "audit.gap.closed.v1"
+"""Events that were missing arrived."""
+
+AUDIT_COMPLETENESS_STATED_V1: Final = "audit.completeness.stated.v1"
+"""Up to which number of each source everything is recorded."""
+
+AUDIT_PERSON_FORGOTTEN_V1: Final = "audit.person.forgotten.v1"
+"""The key of a data subject was destroyed; what it sealed says nothing any more."""
+
+AUDIT_LOG_READ_V1: Final = "audit.log.read.v1"
+"""Somebody read the audit log."""
+
+AUDIT_LOG_VERIFIED_V1: Final = "audit.log.verified.v1"
+"""The audit log was verified against its checkpoints."""
+
 RPC_AUDIT_LOG_SEARCH_V1: Final = "rpc.audit-log.search.v1"
 """Ask the audit log for entries."""
 
@@ -101,6 +134,33 @@ RPC_BACKUP_COORDINATOR_RUN_V1: Final = "rpc.backup-coordinator.run.v1"
 RPC_BACKUP_COORDINATOR_LIST_V1: Final = "rpc.backup-coordinator.list.v1"
 """Ask which backups there are."""
 
+RPC_AUDIT_LOG_SHOW_V1: Final = "rpc.audit-log.show.v1"
+"""Ask the audit log for one entry with its proof."""
+
+RPC_AUDIT_LOG_CHECKPOINT_V1: Final = "rpc.audit-log.checkpoint.v1"
+"""Ask the audit log for its newest checkpoint."""
+
+RPC_AUDIT_LOG_CONSISTENCY_V1: Final = "rpc.audit-log.consistency.v1"
+"""Ask the audit log for the proof that one size extends another."""
+
+RPC_AUDIT_LOG_FILE_V1: Final = "rpc.audit-log.file.v1"
+"""Ask the audit log for one file of its tlog-tiles layout."""
+
+RPC_AUDIT_LOG_FORGET_V1: Final = "rpc.audit-log.forget.v1"
+"""Ask the audit log to destroy the key of a data subject."""
+
+RPC_AUDIT_LOG_STATUS_V1: Final = "rpc.audit-log.status.v1"
+"""Ask the audit log how it stands: epochs, keys, completeness, sealed months, verification."""
+
+RPC_AUDIT_LOG_VERIFY_V1: Final = "rpc.audit-log.verify.v1"
+"""Ask the audit log to verify itself now."""
+
+RPC_SECURITY_DETECTOR_WITNESS_V1: Final = "rpc.security-detector.witness.v1"
+"""Ask the witness to cosign: C2SP tlog-witness add-checkpoint."""
+
+RPC_SECURITY_DETECTOR_COSIGNED_V1: Final = "rpc.security-detector.cosigned.v1"
+"""Ask the witness for the newest checkpoint that it cosigned."""
+
 WAKE_OUTBOX_PREFIX: Final = "wake.outbox"
 """What a service's relays listen to so that they need not wait for their poll."""
 
@@ -109,6 +169,16 @@ KV_BLOCKS: Final = "blocks"
 
 KV_DENIED_TOKENS: Final = "denied_tokens"
 """The KV bucket of the access tokens refused before they expire (see `yoyaku.contracts.denials`)."""
+
+
+def outbox_status_subject(service: str) -> str:
+    """Name the question how far a service numbered its events."""
+    return f"rpc.{service}.outbox-status.v1"
+
+
+def outbox_resend_subject(service: str) -> str:
+    """Name the wish that a service publishes events of its outbox again."""
+    return f"rpc.{service}.outbox-resend.v1"
 
 
 def wake_subject(service: str) -> str:

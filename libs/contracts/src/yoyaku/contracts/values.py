@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from yoyaku.contracts.personal import Personal
+
 
 def _text_of(value: object) -> object:
     return str(value) if isinstance(value, UUID) else value
@@ -38,7 +40,7 @@ Identifier = Annotated[str, BeforeValidator(_text_of), Field(min_length=1, max_l
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A moment in UTC; another zone is converted, a naive time is refused."""
 
-ClientAddress = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(canonical_address)]
+ClientAddress = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(canonical_address), Personal()]
 """The network address of a client in canonical form."""
 
 Sha256Hex = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

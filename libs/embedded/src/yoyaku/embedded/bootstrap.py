@@ -50,7 +50,13 @@ async def bootstrap(secrets: SecretsFolder, postgres_host: str, postgres_port: i
 
 
 def _spec(database: DatabaseOfService) -> DatabaseSpec:
-    return DatabaseSpec(database.name, database.owner_role, database.service_role, replication=database.replication)
+    return DatabaseSpec(
+        database.name,
+        database.owner_role,
+        database.service_role,
+        replication=database.replication,
+        further_roles=database.further_roles,
+    )
 
 
 async def _migrate(database: DatabaseOfService, admin: PostgresSettings, secrets: SecretsFolder) -> list[str]:

@@ -29,6 +29,7 @@ class DatabaseOfService:
     name: str
     package: str
     replication: bool = False
+    further_roles: tuple[str, ...] = ()
 
     @property
     def owner_role(self) -> str:
@@ -42,7 +43,11 @@ class DatabaseOfService:
 
 
 BOOKING_DATABASE = DatabaseOfService("booking", "yoyaku.booking")
-AUDIT_DATABASE = DatabaseOfService("audit", "yoyaku.audit_log")
+AUDIT_SIGNING = "audit-signing"
+WITNESS = "witness"
+AUDIT_SEALER_ROLE = "audit_sealer"
+AUDIT_KEYS_ROLE = "audit_keys"
+AUDIT_DATABASE = DatabaseOfService("audit", "yoyaku.audit_log", further_roles=(AUDIT_SEALER_ROLE, AUDIT_KEYS_ROLE))
 SECURITY_DATABASE = DatabaseOfService("security", "yoyaku.security_detector")
 BACKUP_DATABASE = DatabaseOfService("backup", "yoyaku.backup_coordinator", replication=True)
 DATABASES = (BOOKING_DATABASE, AUDIT_DATABASE, SECURITY_DATABASE, BACKUP_DATABASE)
@@ -132,13 +137,15 @@ def environment_of(process: ServiceProcess, around: Surroundings, secrets: Secre
     return {**environment, **around.overrides}
 
 
-def _database(around: Surroundings, secrets: SecretsFolder, database: str, role: str) -> dict[str, str]:
+def _database(
+    around: Surroundings, secrets: SecretsFolder, database: str, role: str, setting: str = "DATABASE"
+) -> dict[str, str]:
     return {
-        "DATABASE__HOST": around.postgres_host,
-        "DATABASE__PORT": str(around.postgres_port),
-        "DATABASE__DATABASE": database,
-        "DATABASE__USER": role,
-        "DATABASE__PASSWORD_FILE": str(secrets.password_file(role)),
+        f"{setting}__HOST": around.postgres_host,
+        f"{setting}__PORT": str(around.postgres_port),
+        f"{setting}__DATABASE": database,
+        f"{setting}__USER": role,
+        f"{setting}__PASSWORD_FILE": str(secrets.password_file(role)),
     }
 
 
@@ -174,6 +181,21 @@ def _own_settings(process: ServiceProcess, around: Surroundings, secrets: Secret
     own = {"HEALTH_PORT": str(around.health_ports[process.name])}
     if process.service == "booking":
         own["DIGEST_KEY_FILE"] = str(secrets.digest_key_file())
+    if process.service == "audit-log":
+        own |= {
+            **_database(around, secrets, process.database.name, AUDIT_SEALER_ROLE, "SEALER_DATABASE"),
+            **_database(around, secrets, process.database.name, AUDIT_KEYS_ROLE, "KEYS_DATABASE"),
+            "SIGNING_KEYS_FILE": str(secrets.seeds_file(AUDIT_SIGNING)),
+            "MASTER_KEY_FILE": str(secrets.audit_master_key_file()),
+            "DIGEST_KEY_FILE": str(secrets.audit_digest_key_file()),
+            "OBJECT_STORE_URL": (around.data_dir / "audit-archive").as_uri(),
+            "WITNESS_PUBLIC_KEYS_FILE": str(secrets.public_keys_file(WITNESS)),
+        }
+    if process.service == "security-detector":
+        own |= {
+            "WITNESS_KEYS_FILE": str(secrets.seeds_file(WITNESS)),
+            "WITNESS_LOG_PUBLIC_KEYS_FILE": str(secrets.public_keys_file(AUDIT_SIGNING)),
+        }
     if process.service == "backup-coordinator":
         own |= {
             "DIRECTORY": str(around.data_dir / "backups"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nkeys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
 _PASSWORD_BYTES = 24
@@ -70,6 +71,32 @@ class SecretsFolder:
     def digest_key_file(self) -> Path:
         """Return the file with the key of keyed hashes (32 bytes, hexadecimal)."""
         return self._kept("digest.key", lambda: secrets.token_hex(_KEY_BYTES))
+
+    def audit_master_key_file(self) -> Path:
+        """Return the file with the key that wraps the keys of personal fields (32 bytes, hexadecimal)."""
+        return self._kept("audit-master.key", lambda: secrets.token_hex(_KEY_BYTES))
+
+    def audit_digest_key_file(self) -> Path:
+        """Return the file with the key of the audit log's keyed digests (32 bytes, hexadecimal)."""
+        return self._kept("audit-digest.key", lambda: secrets.token_hex(_KEY_BYTES))
+
+    def seeds_file(self, name: str) -> Path:
+        """Return the file with Ed25519 seeds (RFC 8032), one a line, 32 bytes in hexadecimal each; one at first."""
+        return self._kept(f"{name}.keys", lambda: secrets.token_hex(_KEY_BYTES))
+
+    def public_keys_file(self, name: str) -> Path:
+        """Return the file with the public keys of `seeds_file(name)` in the same order, 32 bytes in hexadecimal a line.
+
+        It is written anew when the seeds are others, and holds nothing secret.
+        """
+        seeds = self.seeds_file(name).read_text().split()
+        keys = [Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed)).public_key() for seed in seeds]
+        text = "".join(f"{key.public_bytes_raw().hex()}\n" for key in keys)
+        path = self.folder / f"{name}.pub"
+        if not path.exists() or path.read_text() != text:
+            path.unlink(missing_ok=True)
+            self._write_once(path, text)
+        return path
 
     def _kept(self, name: str, make: Callable[[], str]) -> Path:
         path = self.folder / name

@@ -216,7 +216,14 @@ class System:
         )
 
     def _roles(self) -> list[str]:
-        return [SUPERUSER, *(role for database in DATABASES for role in (database.owner_role, database.service_role))]
+        return [
+            SUPERUSER,
+            *(
+                role
+                for database in DATABASES
+                for role in (database.owner_role, database.service_role, *database.further_roles)
+            ),
+        ]
 
     def _running_processes(self) -> list[RunningProcess]:
         return [

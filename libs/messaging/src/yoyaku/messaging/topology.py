@@ -11,10 +11,21 @@ from types import MappingProxyType
 from typing import Final
 
 from yoyaku.contracts.rpc import (
+    OUTBOX_SERVICES,
+    RPC_AUDIT_LOG_CHECKPOINT_V1,
+    RPC_AUDIT_LOG_CONSISTENCY_V1,
+    RPC_AUDIT_LOG_FILE_V1,
+    RPC_AUDIT_LOG_FORGET_V1,
     RPC_AUDIT_LOG_SEARCH_V1,
+    RPC_AUDIT_LOG_SHOW_V1,
+    RPC_AUDIT_LOG_STATUS_V1,
+    RPC_AUDIT_LOG_VERIFY_V1,
     RPC_BACKUP_COORDINATOR_LIST_V1,
     RPC_BACKUP_COORDINATOR_RUN_V1,
+    RPC_SECURITY_DETECTOR_COSIGNED_V1,
+    RPC_SECURITY_DETECTOR_WITNESS_V1,
 )
+from yoyaku.contracts.subjects import outbox_resend_subject, outbox_status_subject
 
 MEBIBYTE: Final = 1024 * 1024
 DUPLICATE_WINDOW: Final = timedelta(seconds=120)
@@ -194,6 +205,23 @@ BLOCKS: Final = BucketSpec("blocks", 64 * MEBIBYTE, "Who is blocked until when; 
 DENIED_TOKENS: Final = BucketSpec("denied_tokens", 64 * MEBIBYTE, "Access tokens refused before they expire.")
 BUCKETS: Final = MappingProxyType({spec.name: spec for spec in (BLOCKS, DENIED_TOKENS)})
 
+_OF_THE_AUDIT_LOG: Final = (
+    RPC_AUDIT_LOG_SEARCH_V1,
+    RPC_AUDIT_LOG_SHOW_V1,
+    RPC_AUDIT_LOG_CHECKPOINT_V1,
+    RPC_AUDIT_LOG_CONSISTENCY_V1,
+    RPC_AUDIT_LOG_FILE_V1,
+    RPC_AUDIT_LOG_STATUS_V1,
+)
+_OF_THE_WITNESS: Final = (RPC_SECURITY_DETECTOR_WITNESS_V1, RPC_SECURITY_DETECTOR_COSIGNED_V1)
+
+
+def _of_outbox(service: str) -> tuple[str, ...]:
+    return outbox_status_subject(service), outbox_resend_subject(service)
+
+
+_OF_THE_OUTBOXES: Final = tuple(subject for service in OUTBOX_SERVICES for subject in _of_outbox(service))
+
 SERVICES: Final = MappingProxyType(
     {
         spec.name: spec
@@ -201,7 +229,8 @@ SERVICES: Final = MappingProxyType(
             ServiceSpec(
                 "booking",
                 publishes=("booking.>", "identity.>"),
-                requests=(RPC_AUDIT_LOG_SEARCH_V1, RPC_BACKUP_COORDINATOR_RUN_V1, RPC_BACKUP_COORDINATOR_LIST_V1),
+                serves=_of_outbox("booking"),
+                requests=(*_OF_THE_AUDIT_LOG, RPC_BACKUP_COORDINATOR_RUN_V1, RPC_BACKUP_COORDINATOR_LIST_V1),
                 reads=(BLOCKS, DENIED_TOKENS),
                 writes=(DENIED_TOKENS,),
             ),
@@ -209,19 +238,30 @@ SERVICES: Final = MappingProxyType(
                 "audit-log",
                 publishes=("audit.>",),
                 consumes=(AUDIT_LOG_BOOKING, AUDIT_LOG_IDENTITY, AUDIT_LOG_SECURITY, AUDIT_LOG_BACKUP, AUDIT_LOG_AUDIT),
-                serves=(RPC_AUDIT_LOG_SEARCH_V1,),
+                serves=(
+                    *_OF_THE_AUDIT_LOG,
+                    RPC_AUDIT_LOG_FORGET_V1,
+                    RPC_AUDIT_LOG_VERIFY_V1,
+                    *_of_outbox("audit-log"),
+                ),
+                requests=(*_OF_THE_WITNESS, *_OF_THE_OUTBOXES),
             ),
             ServiceSpec(
                 "security-detector",
                 publishes=("security.>",),
                 consumes=(SECURITY_DETECTOR_IDENTITY,),
+                serves=(*_OF_THE_WITNESS, *_of_outbox("security-detector")),
                 reads=(BLOCKS,),
                 writes=(BLOCKS,),
             ),
             ServiceSpec(
                 "backup-coordinator",
                 publishes=("backup.>",),
-                serves=(RPC_BACKUP_COORDINATOR_RUN_V1, RPC_BACKUP_COORDINATOR_LIST_V1),
+                serves=(
+                    RPC_BACKUP_COORDINATOR_RUN_V1,
+                    RPC_BACKUP_COORDINATOR_LIST_V1,
+                    *_of_outbox("backup-coordinator"),
+                ),
             ),
         )
     }

@@ -24,15 +24,20 @@ _SHARED_DATABASES: Final = ("postgres", "template1")
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSpec:
-    """One service's database with its roles; `replication` adds `<name>_replication` for backups and WAL."""
+    """One service's database with its roles.
+
+    `replication` adds `<name>_replication` for backups and WAL. `further_roles` are whole role names that may connect
+    like the service; what they may do beyond, a migration says.
+    """
 
     name: str
     owner_role: str
     service_role: str
     replication: bool = False
+    further_roles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for identifier in (self.name, self.owner_role, self.service_role):
+        for identifier in (self.name, self.owner_role, self.service_role, *self.further_roles):
             if not _IDENTIFIER.fullmatch(identifier):
                 raise ValueError(f"{identifier!r} is not a plain lower-case identifier")
 
@@ -44,7 +49,13 @@ class DatabaseSpec:
     @property
     def roles(self) -> tuple[str, ...]:
         """Every role of this database; each needs a password."""
-        return tuple(role for role in (self.owner_role, self.service_role, self.replication_role) if role)
+        named = (self.owner_role, self.service_role, *self.further_roles, self.replication_role)
+        return tuple(role for role in named if role)
+
+    @property
+    def connecting_roles(self) -> tuple[str, ...]:
+        """The roles that may connect and use the schema, and nothing beyond until a migration says so."""
+        return (self.service_role, *self.further_roles)
 
 
 async def bootstrap_cluster(
@@ -101,15 +112,17 @@ async def _ensure_database(admin: Connection, spec: DatabaseSpec) -> None:
         await admin.execute(f"CREATE DATABASE {spec.name} OWNER {spec.owner_role} TEMPLATE template0 ENCODING 'UTF8'")
     await admin.execute(f"ALTER DATABASE {spec.name} OWNER TO {spec.owner_role}")
     await admin.execute(f"REVOKE ALL ON DATABASE {spec.name} FROM PUBLIC")
-    await admin.execute(f"REVOKE ALL ON DATABASE {spec.name} FROM {spec.service_role}")
-    await admin.execute(f"GRANT CONNECT ON DATABASE {spec.name} TO {spec.service_role}")
+    for role in spec.connecting_roles:
+        await admin.execute(f"REVOKE ALL ON DATABASE {spec.name} FROM {role}")
+        await admin.execute(f"GRANT CONNECT ON DATABASE {spec.name} TO {role}")
 
 
 async def _restrict_inside(admin_settings: PostgresSettings, spec: DatabaseSpec) -> None:
     async with _Session(admin_settings.model_copy(update={"database": spec.name})) as inside:
         await inside.execute(f"ALTER SCHEMA public OWNER TO {spec.owner_role}")
         await inside.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        await inside.execute(f"GRANT USAGE ON SCHEMA public TO {spec.service_role}")
+        for role in spec.connecting_roles:
+            await inside.execute(f"GRANT USAGE ON SCHEMA public TO {role}")
         for kind in ("FUNCTIONS",):
             await inside.execute(
                 f"ALTER DEFAULT PRIVILEGES FOR ROLE {spec.owner_role} REVOKE ALL ON {kind} FROM PUBLIC"

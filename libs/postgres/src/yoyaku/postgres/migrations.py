@@ -5,6 +5,7 @@ stored beside it proves. This module imports neither Alembic nor SQLAlchemy, so 
 
 Names are `NNNN_(pre|post)_what.sql`: `pre` files run before new code is started, `post` files after the old is gone.
 A line `-- include: some.package:sql/file.sql` is replaced by that file, and `{service_role}` by the service's role.
+`{role:sealer}` is a further role of the same database: the service's name with `_sealer` in place of `_service`.
 """
 
 import hashlib
@@ -33,6 +34,7 @@ SERVICE_ROLE_PLACEHOLDER: Final = "{service_role}"
 SELECT_APPLIED: Final = "SELECT revision, file_name, sha256 FROM applied_migrations ORDER BY revision"
 
 _FILE_NAME: Final = re.compile(r"(?P<revision>\d{4})_(?P<phase>pre|post)_(?P<what>[a-z0-9_]+)\.sql")
+_FURTHER_ROLE: Final = re.compile(r"\{role:(?P<role>[a-z]+)\}")
 _INCLUDE: Final = re.compile(r"^--[ \t]*include:[ \t]*(?P<package>[\w.]+):(?P<path>[\w./-]+)[ \t]*$", re.MULTILINE)
 
 
@@ -47,8 +49,10 @@ class MigrationFile:
     sha256: str
 
     def sql_for(self, service_role: str) -> str:
-        """Return the SQL with the service role's name in place of the placeholder."""
-        return self.sql.replace(SERVICE_ROLE_PLACEHOLDER, service_role)
+        """Return the SQL with the names of the roles in place of the placeholders."""
+        prefix = service_role.removesuffix("_service")
+        named = self.sql.replace(SERVICE_ROLE_PLACEHOLDER, service_role)
+        return _FURTHER_ROLE.sub(lambda found: f"{prefix}_{found['role']}", named)
 
 
 class AppliedRow(Protocol):

@@ -22,6 +22,9 @@ DATABASE_OF_PACKAGE: Mapping[str, str] = {
 }
 """The name from which a package's roles are made, where it is not the last part of the package's own name."""
 
+FURTHER_ROLES_OF_PREFIX: Mapping[str, tuple[str, ...]] = {"audit": ("sealer", "keys")}
+"""Roles beside owner and service, by the name from which roles are made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -31,6 +34,10 @@ class Database:
     owner: PostgresSettings
     service: PostgresSettings
     admin: PostgresSettings
+
+    def as_role(self, role: str) -> PostgresSettings:
+        """Return the settings of a further role, such as `sealer`."""
+        return self.service.model_copy(update={"user": f"{self.service.user.removesuffix('_service')}_{role}"})
 
 
 @dataclass(slots=True)
@@ -67,7 +74,10 @@ class DatabaseFactory:
         return self._templates[package]
 
     async def _bootstrap(self, name: str, prefix: str) -> None:
-        spec = DatabaseSpec(name=name, owner_role=f"{prefix}_owner", service_role=f"{prefix}_service")
+        further = tuple(f"{prefix}_{role}" for role in FURTHER_ROLES_OF_PREFIX.get(prefix, ()))
+        spec = DatabaseSpec(
+            name=name, owner_role=f"{prefix}_owner", service_role=f"{prefix}_service", further_roles=further
+        )
         passwords = dict.fromkeys(spec.roles, self.password.get_secret_value())
         await bootstrap_cluster(self.admin, [spec], passwords)
 

@@ -103,6 +103,11 @@ def environment_of(package: str, database: PostgresSettings, bus: Bus, folder: P
     return _bare() | prefixed(package, wired | _database("DATABASE", database, folder))
 
 
+def database_environment(name: str, settings: PostgresSettings, folder: Path) -> dict[str, str]:
+    """Return one database's settings, without a prefix, for `prefixed` or `start(**settings)`."""
+    return _database(name, settings, folder)
+
+
 def owners_environment_of(package: str, owner: PostgresSettings, folder: Path) -> dict[str, str]:
     """Return the environment that a service's migrations need."""
     return _bare() | prefixed(package, _database("OWNER_DATABASE", owner, folder))

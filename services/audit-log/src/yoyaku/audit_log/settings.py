@@ -1,5 +1,7 @@
 """Settings of the audit log, read once from the environment (prefix `AUDIT_LOG_`) and passed down."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,6 +21,28 @@ class AuditLogSettings(BaseSettings):
     nats: NatsSettings = Field(description="The bus.")
     observability: ObservabilitySettings = Field(default_factory=ObservabilitySettings, description="Telemetry.")
     health_port: int = Field(default=8082, ge=0, le=65535, description="Port of /health on 127.0.0.1; 0 takes any.")
+    sealer_database: PostgresSettings = Field(description="The database `audit`, as the role that drops sealed months.")
+    keys_database: PostgresSettings = Field(description="The database `audit`, as the role that deletes keys.")
+    environment: str = Field(
+        default="development",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Part of the name of the log (its origin).",
+    )
+    signing_keys_file: Path = Field(
+        description="Ed25519 seeds of the checkpoints, one a line, 32 bytes in hexadecimal each; all of them sign."
+    )
+    master_key_file: Path = Field(
+        description="The key that wraps the keys of personal fields: 32 bytes in hexadecimal."
+    )
+    digest_key_file: Path = Field(description="The key of keyed digests: 32 bytes in hexadecimal.")
+    witness_public_keys_file: Path | None = Field(
+        default=None,
+        description="Public keys of the witness in security-detector, one a line, hexadecimal; none: no witness.",
+    )
+    object_store_url: str | None = Field(
+        default=None,
+        description="Where sealed months go: file:///..., s3://..., az://..., gs://...; none: nothing is sealed.",
+    )
     lease_seconds: float = Field(
         default=5.0, gt=0, description="How long a leader that says nothing keeps the lead: seconds to take over."
     )
