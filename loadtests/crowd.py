@@ -79,7 +79,9 @@ async def fill(admin: PostgresSettings, crowd: Crowd) -> None:
     """Fill a database and gather its statistics. `admin`: a superuser of that database."""
     connection = await asyncpg.connect(**admin.connect_arguments("crowd"))
     try:
-        await connection.execute("SET statement_timeout = 0; SET session_replication_role = replica")
+        await connection.execute(
+            "SET statement_timeout = 0; SET transaction_timeout = 0; SET session_replication_role = replica"
+        )
         constraint = await connection.fetchval(_CONSTRAINT)
         indexes = await connection.fetch(_INDEXES)
         await connection.execute("ALTER TABLE reservation DROP CONSTRAINT reservation_no_overlap")

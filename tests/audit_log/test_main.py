@@ -132,11 +132,11 @@ async def test_a_standby_takes_over_when_the_leader_is_killed_in_the_middle(
     await eventually(leader.leads)
     standby = start_replica()
     await eventually(standby.stands_by)
-    publishing = asyncio.create_task(producer.publish(1500))
-    await eventually(has(pool, 300))
-    leader.kill()
-    await eventually(standby.leads)
-    await publishing
+    async with asyncio.TaskGroup() as meanwhile:
+        meanwhile.create_task(producer.publish(1500))
+        await eventually(has(pool, 300))
+        leader.kill()
+        await eventually(standby.leads)
     await eventually(has(pool, 1500))
     await eventually(lambda: nothing_is_left(js))
     assert_exactly_once(await entries_of(pool), set(range(1, 1501)))
@@ -151,11 +151,11 @@ async def test_an_old_leader_that_wakes_up_adds_nothing_twice(
     await eventually(leader.leads)
     standby = start_replica()
     await eventually(standby.stands_by)
-    publishing = asyncio.create_task(producer.publish(1200))
-    await eventually(has(pool, 200))
-    leader.send(signal.SIGSTOP)
-    await eventually(standby.leads)
-    await publishing
+    async with asyncio.TaskGroup() as meanwhile:
+        meanwhile.create_task(producer.publish(1200))
+        await eventually(has(pool, 200))
+        leader.send(signal.SIGSTOP)
+        await eventually(standby.leads)
     await eventually(has(pool, 900))
     leader.send(signal.SIGCONT)
     await eventually(leader.stands_by)

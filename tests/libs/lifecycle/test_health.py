@@ -96,9 +96,10 @@ async def test_a_database_that_is_behind_is_refused_at_start(database: Any) -> N
 
 async def test_a_frozen_leader_cannot_hold_its_successor_up_for_long(database: Any) -> None:
     made = await database(PACKAGE)
-    limit = "SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
-    for lease_seconds, expected in ((2.0, 5000), (8.0, 8000)):
+    limit = "SELECT setting::int FROM pg_settings WHERE name = $1"
+    for lease_seconds, idle, longest in ((2.0, 5000, 15000), (8.0, 8000, 24000)):
         async with leaders_pool(made.service, service="a", package=PACKAGE, lease_seconds=lease_seconds) as pool:
-            assert await pool.fetchval(limit) == expected
+            assert await pool.fetchval(limit, "idle_in_transaction_session_timeout") == idle
+            assert await pool.fetchval(limit, "transaction_timeout") == longest
             async with held_lease(pool, "sequencer") as lease:
                 assert lease.name == "sequencer"

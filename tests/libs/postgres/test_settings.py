@@ -47,7 +47,11 @@ def test_contradictions_are_refused(tmp_path) -> None:
 
 async def test_limits_reach_the_session(cluster) -> None:
     made = cluster.of(
-        "alpha_service", statement_timeout_seconds=1.5, lock_timeout_seconds=0.25, idle_in_transaction_timeout_seconds=7
+        "alpha_service",
+        statement_timeout_seconds=1.5,
+        lock_timeout_seconds=0.25,
+        idle_in_transaction_timeout_seconds=7,
+        transaction_timeout_seconds=9,
     )
     async with connected_pool(made, application_name="limits") as pool:
         shown = {
@@ -56,11 +60,12 @@ async def test_limits_reach_the_session(cluster) -> None:
                 "statement_timeout",
                 "lock_timeout",
                 "idle_in_transaction_session_timeout",
+                "transaction_timeout",
                 "timezone",
                 "application_name",
             )
         }
-    assert list(shown.values()) == ["1500ms", "250ms", "7s", "UTC", "limits"]
+    assert list(shown.values()) == ["1500ms", "250ms", "7s", "9s", "UTC", "limits"]
 
 
 async def test_a_rotated_password_file_is_used_by_the_next_connection(cluster, tmp_path) -> None:

@@ -9,6 +9,8 @@ from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.settings import PostgresSettings
 
 _SHORTEST_IDLE_SECONDS: Final = 5.0
+_IDLE_TIMES_A_TRANSACTION: Final = 3.0
+"""Room for what a transaction of a leader does, and for the acknowledgements that a relay's waits for."""
 
 
 @asynccontextmanager
@@ -17,10 +19,15 @@ async def leaders_pool(
 ) -> AsyncIterator[Pool]:
     """Connect to a service's database. Raises MigrationsNotAtHeadError, PostgresError.
 
-    The server ends a transaction that sits idle for longer than a lease: a frozen leader cannot hold up its successor.
+    The server ends a transaction that sits idle for longer than a lease, or lasts for longer than three: a frozen
+    leader cannot hold up its successor.
     """
     limit_seconds = max(lease_seconds, _SHORTEST_IDLE_SECONDS)
-    limited = settings.model_copy(update={"idle_in_transaction_timeout_seconds": limit_seconds})
+    limits = {
+        "idle_in_transaction_timeout_seconds": limit_seconds,
+        "transaction_timeout_seconds": limit_seconds * _IDLE_TIMES_A_TRANSACTION,
+    }
+    limited = settings.model_copy(update=limits)
     async with connected_pool(limited, application_name=service) as pool:
         await check_head(pool, package)
         yield pool

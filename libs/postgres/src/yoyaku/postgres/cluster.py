@@ -88,7 +88,8 @@ class _Session:
         self._connection: Connection | None = None
 
     async def __aenter__(self) -> Connection:
-        unlimited = self._settings.model_copy(update={"statement_timeout_seconds": 0.0, "lock_timeout_seconds": 0.0})
+        limits = ("statement_timeout_seconds", "lock_timeout_seconds", "transaction_timeout_seconds")
+        unlimited = self._settings.model_copy(update=dict.fromkeys(limits, 0.0))
         self._connection = await asyncpg.connect(**unlimited.connect_arguments("yoyaku-bootstrap"))
         return self._connection
 

@@ -95,6 +95,7 @@ def _engine(settings: PostgresSettings, package: str) -> AsyncEngine:
             "statement_timeout_seconds": 0.0,
             "lock_timeout_seconds": 0.0,
             "idle_in_transaction_timeout_seconds": 0.0,
+            "transaction_timeout_seconds": 0.0,
         }
     )
     arguments = unlimited.connect_arguments(f"yoyaku-migrate {package}")

@@ -37,6 +37,8 @@ class PostgresSettings(BaseModel):
     statement_timeout_seconds: float = Field(default=30.0, ge=0)
     lock_timeout_seconds: float = Field(default=5.0, ge=0)
     idle_in_transaction_timeout_seconds: float = Field(default=30.0, ge=0)
+    transaction_timeout_seconds: float = Field(default=60.0, ge=0)
+    """The only limit that ends the session of a client that fell silent between the messages of one statement."""
     connect_timeout_seconds: float = Field(default=5.0, gt=0)
     start_timeout_seconds: float = Field(default=60.0, gt=0)
     """How long a starting process waits for the database before it gives up."""
@@ -75,6 +77,7 @@ class PostgresSettings(BaseModel):
             "statement_timeout": _milliseconds(self.statement_timeout_seconds),
             "lock_timeout": _milliseconds(self.lock_timeout_seconds),
             "idle_in_transaction_session_timeout": _milliseconds(self.idle_in_transaction_timeout_seconds),
+            "transaction_timeout": _milliseconds(self.transaction_timeout_seconds),
             "tcp_keepalives_idle": "30",
             "tcp_keepalives_interval": "10",
             "tcp_keepalives_count": "3",

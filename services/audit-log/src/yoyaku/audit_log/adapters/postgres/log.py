@@ -1,7 +1,8 @@
 """Appending to the log in PostgreSQL: all statements of the sequencer.
 
 Invariant: nothing is written before the transaction has shown that this process still leads (the fence) and holds the
-head row; so two sequencers never write side by side, and one that was fenced off never commits.
+head row; so two sequencers never write side by side, and one that was fenced off never commits. Rows go in whole
+statements, never by COPY: a process that is frozen inside a COPY keeps the fence for ever (decision 0080).
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -49,30 +50,19 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT ON CONSTRAINT audit_contradiction_once DO NOTHING
 RETURNING true
 """
-_ENTRY_COLUMNS: Final = (
-    "position",
-    "recorded_at",
-    "event_id",
-    "source",
-    "number",
-    "type",
-    "occurred_at",
-    "actor",
-    "subject",
-    "correlation_id",
-    "causation_id",
-    "client_address",
-    "traceparent",
-    "dataschema",
-    "body",
-    "body_sha256",
-    "fact_sha256",
-    "headers",
-    "problem",
-    "stream",
-    "stream_sequence",
-)
-_RECORDED_COLUMNS: Final = ("source", "number", "position", "event_id", "fact_sha256")
+_ADD_RECORDED: Final = """
+INSERT INTO audit_recorded (source, number, position, event_id, fact_sha256)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[])
+"""
+_ADD_ENTRIES: Final = """
+INSERT INTO audit_entry (recorded_at, position, event_id, source, number, type, occurred_at, actor, subject,
+                         correlation_id, causation_id, client_address, traceparent, dataschema, body, body_sha256,
+                         fact_sha256, headers, problem, stream, stream_sequence)
+SELECT $1, entry.*
+  FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[], $8::text[],
+              $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bytea[], $16::bytea[],
+              $17::bytea[], $18::bytea[], $19::text[], $20::text[], $21::bigint[]) AS entry
+"""
 
 
 class PostgresLog:
@@ -117,12 +107,8 @@ class PostgresLogTransaction:
 
     async def append(self, placed: Sequence[Placed], recorded_at: datetime) -> None:
         """Write entries and move the head past the last of them."""
-        await self._connection.copy_records_to_table(
-            "audit_recorded", records=[_recorded_row(one) for one in placed], columns=_RECORDED_COLUMNS
-        )
-        await self._connection.copy_records_to_table(
-            "audit_entry", records=[_entry_row(one, recorded_at) for one in placed], columns=_ENTRY_COLUMNS
-        )
+        await self._connection.execute(_ADD_RECORDED, *zip(*map(_recorded_row, placed), strict=True))
+        await self._connection.execute(_ADD_ENTRIES, recorded_at, *zip(*map(_entry_row, placed), strict=True))
         await self._connection.execute(_MOVE_HEAD, placed[-1].position + 1, recorded_at)
 
     async def keep_contradictions(
@@ -180,11 +166,10 @@ def _recorded_row(placed: Placed) -> tuple[object, ...]:
     return (fact.source, fact.number, placed.position, fact.event_id, fact.fact_sha256)
 
 
-def _entry_row(placed: Placed, recorded_at: datetime) -> tuple[object, ...]:
+def _entry_row(placed: Placed) -> tuple[object, ...]:
     fact = placed.fact
     return (
         placed.position,
-        recorded_at,
         fact.event_id,
         fact.source,
         fact.number,
