@@ -1,0 +1,1 @@
+"""The commands of `yoyaku audit`, a module each."""
