@@ -124,7 +124,7 @@ class SegmentDeleted(Event):
 
 
 class GapFound(Event):
-    """Events that a producer numbered did not arrive, and were asked for again."""
+    """Events that a producer numbered did not arrive; those that it may still have are asked for again."""
 
     TYPE: ClassVar[str] = AUDIT_GAP_FOUND_V1
 
@@ -132,28 +132,35 @@ class GapFound(Event):
     first_number: Number
     last_number: Number
     reason: Code
-    """`missing` (later numbers arrived), `unsent` (the producer says it published them), `source_went_back` (the
-    producer counts from an older number), `lost_at_source` (the producer no longer has them)."""
+    """`missing` (later numbers arrived), `unsent` (the producer says it published them, and nothing later arrived),
+    `source_went_back` (they are recorded, and the producer counts from an older number), `lost_at_source` (the producer
+    no longer has them; told beside an earlier reason)."""
 
 
 class GapClosed(Event):
-    """Events that were missing arrived."""
+    """Events that were missing are missing no more; a gap may close piece by piece."""
 
     TYPE: ClassVar[str] = AUDIT_GAP_CLOSED_V1
 
     source: Source
     first_number: Number
     last_number: Number
+    resolution: Code
+    """`arrived`, or, of a source that went back, `caught_up`: it counts past these numbers again, and what it gave them
+    to now contradicts what is recorded."""
 
 
 class CompletenessStated(Event):
-    """Everything that the named sources numbered, up to the number beside each, is recorded."""
+    """Everything that the named sources numbered, up to the number beside each, is recorded, or named as lost."""
 
     TYPE: ClassVar[str] = AUDIT_COMPLETENESS_STATED_V1
 
     complete_to: Annotated[dict[str, int], Field(max_length=2000)]
     """The number by source; sources that are as they were at the last statement are left out."""
+    lost: Annotated[dict[str, int], Field(max_length=2000)]
+    """How many of these numbers are lost at the source, by source; sources without a loss are left out."""
     open_gaps: Count
+    """Gaps that may still close."""
 
 
 class PersonForgotten(Event):

@@ -243,7 +243,12 @@ class OutboxShardStatus(RpcReply):
 
     source: str
     last_number: int
+    """The last number given out."""
     published_number: int
+    """The stream has acknowledged every number up to this one."""
+    first_waiting_number: int | None
+    """The first number after those that the outbox has; none when it has none. Where numbers were given out that it has
+    not, publishing stands still before them."""
     oldest_kept_number: int | None
     """The first number that can still be asked for; none when nothing is kept."""
 
@@ -255,7 +260,7 @@ class OutboxStatusReply(RpcReply):
 
 
 class OutboxResendRequest(RpcRequest):
-    """Publish events again, as they were, with a fresh `Nats-Msg-Id`."""
+    """Publish events again, as they were, with a fresh `Nats-Msg-Id`; at most 500 numbers a request."""
 
     requested_by: Actor
     source: Annotated[str, Field(min_length=1, max_length=200)]
@@ -264,7 +269,10 @@ class OutboxResendRequest(RpcRequest):
 
 
 class OutboxResendReply(RpcReply):
-    """What was published again; numbers in between that the outbox no longer has are named."""
+    """What was published again."""
 
     resent_count: int
+    published_number: int
+    """How far the shard was published; later numbers come by themselves and are neither resent nor lost."""
     lost_numbers: tuple[int, ...]
+    """Numbers up to that one that the outbox no longer has."""

@@ -50,18 +50,9 @@ class Round:
 
     def add(self, row: Row) -> None:
         """Append the message of one outbox row."""
-        number, stored = row["number"], row["traceparent"]
-        headers: dict[str, str] = json.loads(row["headers"])
-        event_id = headers["ce-id"]
-        headers[HEADER_SEQUENCE] = str(number)
-        headers[_MESSAGE_ID] = event_id
-        span = start_publish_span(row["type"], event_id, headers["ce-source"], number, stored)
-        if span is not None:
-            headers[TRACEPARENT] = traceparent_of(span)
-        elif stored is not None:
-            headers[TRACEPARENT] = stored
-        self.messages.append(Message(row["type"], row["body"], headers))
-        self._places.append((row["shard"], number, row["day"]))
+        message, span = message_of(row)
+        self.messages.append(message)
+        self._places.append((row["shard"], row["number"], row["day"]))
         self._spans.append(span)
 
     def conclude(self, outcomes: Sequence[Outcome]) -> None:
@@ -81,6 +72,24 @@ class Round:
             telemetry.publish_duration.record(outcome.seconds, {"stream": outcome.stream, "type": message.subject})
             if shard not in stopped:
                 self.advanced[shard] = Position(number, day)
+
+
+def message_of(row: Row, *, message_id: str | None = None) -> tuple[Message, Span | None]:
+    """Make the message of an outbox row, and its span; none when its trace is not sampled.
+
+    `message_id`: its `Nats-Msg-Id`, by which the stream knows a repetition; the event's id by default.
+    """
+    number, stored = row["number"], row["traceparent"]
+    headers: dict[str, str] = json.loads(row["headers"])
+    event_id = headers["ce-id"]
+    headers[HEADER_SEQUENCE] = str(number)
+    headers[_MESSAGE_ID] = message_id or event_id
+    span = start_publish_span(row["type"], event_id, headers["ce-source"], number, stored)
+    if span is not None:
+        headers[TRACEPARENT] = traceparent_of(span)
+    elif stored is not None:
+        headers[TRACEPARENT] = stored
+    return Message(row["type"], row["body"], headers), span
 
 
 def prepare_round(rows: Sequence[Row], *, careful: Container[int]) -> Round:

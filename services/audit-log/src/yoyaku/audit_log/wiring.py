@@ -24,6 +24,7 @@ from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.leadership import Leadership, Lease
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.messaging.relay import Relay
+from yoyaku.messaging.resend import serve_outbox
 from yoyaku.messaging.rpc import serve
 from yoyaku.messaging.waiting import set_within
 from yoyaku.messaging.wake import Waker
@@ -43,6 +44,7 @@ async def run(settings: AuditLogSettings, stop: asyncio.Event) -> None:
         settings.database, service=SERVICE, package=PACKAGE, lease_seconds=settings.lease_seconds
     ) as pool:
         broker = make_broker(settings.nats, service=SERVICE)
+        serve_outbox(pool, broker, service=SERVICE)
         search = OnSearch(SearchEntries(PostgresEntries(pool)))
         serve(broker, RPC_AUDIT_LOG_SEARCH_V1, AuditLogSearchRequest, search)
         leadership = Leadership(pool, LEADERSHIP, holder=holder_name(), ttl_seconds=settings.lease_seconds)

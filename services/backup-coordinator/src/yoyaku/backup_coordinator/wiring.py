@@ -30,6 +30,7 @@ from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.leadership import Leadership, Lease
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.messaging.relay import Relay
+from yoyaku.messaging.resend import serve_outbox
 from yoyaku.messaging.rpc import serve
 from yoyaku.messaging.wake import Waker
 from yoyaku.observability.health import Check, CheckResult, Status
@@ -54,6 +55,7 @@ async def run(settings: BackupCoordinatorSettings, stop: asyncio.Event) -> None:
         broker = make_broker(settings.nats, service=SERVICE)
         woken = asyncio.Event()
         _serve_questions(broker, pool, woken, settings.request_wait_seconds)
+        serve_outbox(pool, broker, service=SERVICE)
         files = FolderOfBackups(settings.directory)
         leadership = Leadership(pool, LEADERSHIP, holder=holder_name(), ttl_seconds=settings.lease_seconds)
         health = leader_health(

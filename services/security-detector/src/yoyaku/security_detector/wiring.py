@@ -16,6 +16,7 @@ from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.leadership import Leadership, Lease
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.messaging.relay import Relay
+from yoyaku.messaging.resend import serve_outbox
 from yoyaku.messaging.wake import Waker
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.settings import PostgresSettings
@@ -44,6 +45,7 @@ async def run(
         settings.database, service=SERVICE, package=PACKAGE, lease_seconds=settings.lease_seconds
     ) as pool:
         broker = make_broker(settings.nats, service=SERVICE)
+        serve_outbox(pool, broker, service=SERVICE)
         leadership = Leadership(pool, LEADERSHIP, holder=holder_name(), ttl_seconds=settings.lease_seconds)
         detector = Detector(broker, now, stop)
         health = leader_health(

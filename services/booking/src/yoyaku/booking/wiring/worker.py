@@ -23,6 +23,7 @@ from yoyaku.lifecycle.process import utc_now, version_of
 from yoyaku.lifecycle.work import Work, connect, disconnect, unless_stopped, work_until
 from yoyaku.messaging.broker import ServiceBroker, make_broker
 from yoyaku.messaging.relay import Relay
+from yoyaku.messaging.resend import serve_outbox
 from yoyaku.messaging.waiting import set_within
 from yoyaku.observability.health import Health
 from yoyaku.observability.health_checks import database, nats
@@ -44,6 +45,7 @@ async def run_worker(settings: WorkerSettings, stop: asyncio.Event, *, now: Cloc
     broker = make_broker(settings.nats, service=SERVICE)
     async with connected_pool(settings.database, application_name="booking-worker") as pool:
         await check_head(pool, PACKAGE)
+        serve_outbox(pool, broker, service=SERVICE)
         blocks = PostgresBlocks(pool)
         copier = BlockCopier(broker, blocks, now=now)
         health = _worker_health(pool, broker)
