@@ -7,7 +7,7 @@ MEMBERS := $(sort $(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check fix bench load lock schemas api-pages requirements coverage fuzz collector clean
+.PHONY: help install demo up test check fix bench load lock schemas api-pages requirements coverage fuzz collector tlog-check clean
 
 ##@ Start here
 help: ## Show this help
@@ -73,6 +73,14 @@ api-pages: install ## Play the story of docs/api on a real system and write its 
 
 collector: ## Build the OpenTelemetry Collector of infra/otel-collector (needs Go)
 	@$(MAKE) --no-print-directory -C infra/otel-collector
+
+tlog-check: build/tlog-check ## Build the check of exported logs that is made of code of others (needs Go)
+
+build/tlog-check: $(wildcard tools/tlog-check/*)
+	@command -v go >/dev/null || { echo "The check of exported logs is built with Go 1.25 or newer, which was not found" >&2; exit 1; }
+	@mkdir -p $(dir $@)
+	@cd tools/tlog-check && GOTOOLCHAIN=local go build -mod=readonly -p 2 -trimpath -ldflags="-s -w" -o $(abspath $@) .
+	@touch $@
 
 clean: ## Remove .venv and caches (never .yoyaku, which holds data)
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .coverage .coverage.* build
