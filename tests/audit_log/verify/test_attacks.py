@@ -1,0 +1,181 @@
+"""One act of a database superuser, drawn at random, is found and pointed at; honest histories pass."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from yoyaku.audit_log.verify.findings import Report
+from yoyaku.testkit.audit_exports import History, bundles_of, canonical, files_of, sample_entry, tiles_of
+
+SHAPES = [(7, 40, 13, 29), (100, 156, 256, 90), (250, 10, 252, 200, 60)]
+"""Batches between checkpoints: within one bundle, on its borders, across several."""
+KINDS = {
+    "edit": {"edited"},
+    "delete": {"deleted", "truncated"},
+    "reorder": {"reordered"},
+    "insert": {"inserted"},
+    "back-date": {"back-dated"},
+    "truncate": {"truncated"},
+}
+EFFORTS = ["rows", "tiles", "log key", "log key and kept checkpoints"]
+few = settings(max_examples=int(__import__("os").environ.get("N","40")), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@dataclass(frozen=True)
+class Act:
+    """What is done at which entry, and what else is rewritten so that it should not show."""
+
+    shape: tuple[int, ...]
+    kind: str
+    at: int
+    other: int
+    effort: str
+    renumbered: bool
+
+
+@st.composite
+def acts(draw: st.DrawFn, efforts: list[str]) -> Act:
+    shape = draw(st.sampled_from(SHAPES))
+    size = sum(shape)
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    at = draw(st.integers(1 if kind == "back-date" else 0, size - (2 if kind == "reorder" else 1)))
+    other = draw(st.integers(at + 1, max(at + 1, size - 1)))
+    return Act(
+        shape,
+        kind,
+        at,
+        other,
+        draw(st.sampled_from(efforts)),
+        draw(st.booleans()),
+    )
+
+
+def changed(leaf: bytes, **changes: Any) -> bytes:
+    return canonical(json.loads(leaf) | changes)
+
+
+def leaves_after(act: Act, honest: History) -> list[bytes]:
+    """Return the entries as the superuser left them."""
+    leaves = list(honest.leaves)
+    if act.kind == "edit":
+        leaves[act.at] = changed(leaves[act.at], actor="person/0815")
+    elif act.kind == "delete":
+        del leaves[act.at]
+    elif act.kind == "reorder":
+        leaves[act.at], leaves[act.other] = leaves[act.other], leaves[act.at]
+    elif act.kind == "insert":
+        time = json.loads(leaves[act.at])["recorded_at"]
+        leaves.insert(act.at, changed(sample_entry(act.at, honest.now, actor="person/0815"), recorded_at=time))
+    elif act.kind == "back-date":
+        leaves[act.at] = changed(leaves[act.at], recorded_at="2026-11-24T01:00:00.000000Z")
+    elif act.kind == "truncate":
+        del leaves[act.at :]
+    if act.renumbered and act.kind in {"delete", "insert"}:
+        leaves[act.at :] = [changed(leaf, position=act.at + more) for more, leaf in enumerate(leaves[act.at :])]
+    return leaves
+
+
+def files_after(act: Act, honest: History, leaves: list[bytes], keys: Any) -> dict[str, bytes]:
+    """Return the export of the changed log."""
+    files = files_of(honest)
+    size = len(honest.leaves)
+    if act.effort == "rows":
+        return {name: data for name, data in files.items() if "entries" not in name} | bundles_of(leaves, size)
+    forged = History(leaves=leaves, notes=dict(honest.notes), now=honest.now)
+    kept = {name: data for name, data in files.items() if not name.startswith("tile/")}
+    rewritten = kept | tiles_of(forged.hashes) | bundles_of(leaves)
+    if act.effort == "tiles":
+        return rewritten
+    rewritten["checkpoint"] = forged.note([keys.log, keys.next])
+    if act.effort == "log key and kept checkpoints":
+        for at in honest.notes:
+            if at > first_difference(honest.leaves, leaves):
+                del rewritten[f"checkpoints/{at}"]
+                if at <= len(leaves):
+                    rewritten[f"checkpoints/{at}"] = forged.note([keys.log, keys.next], at)
+    return rewritten
+
+
+def first_difference(honest: list[bytes], leaves: list[bytes]) -> int:
+    both = min(len(honest), len(leaves))
+    return next((at for at in range(both) if honest[at] != leaves[at]), both)
+
+
+@pytest.fixture
+def attack(keys: Any, honest: Callable[..., History], tmp_path: Path) -> Callable[[Act], tuple[int, Report]]:
+    """`attack(act)` returns the first entry that differs, and what a stranger finds who has the witness's checkpoint."""
+
+    def run(act: Act) -> tuple[int, Report]:
+        history = honest(*act.shape)
+        leaves = leaves_after(act, history)
+        shutil.rmtree(tmp_path / "export", ignore_errors=True)
+        kept_elsewhere = [history.notes[len(history.leaves)]]
+        report = keys.verify(files_after(act, history, leaves, keys), tmp_path / "export", since=kept_elsewhere)
+        return first_difference(history.leaves, leaves), report
+
+    return run
+
+
+@pytest.mark.requirement("AU-03")
+@few
+@given(act=acts(["rows"]))
+def test_an_entry_that_was_touched_is_named_with_what_was_done(act: Act, attack: Callable[..., Any]) -> None:
+    first, report = attack(act)
+    kinds = KINDS[act.kind] | ({"edited", "back-dated"} if act.renumbered else set())
+    assert report.first is not None
+    assert (report.first.first, report.first.kind in kinds) == (first, True), report.first
+    assert report.first.last is not None
+    assert report.first.last >= first
+
+
+@pytest.mark.requirement("AU-03")
+@few
+@given(act=acts(EFFORTS[1:]))
+def test_a_rewritten_tree_is_narrowed_down_to_its_kept_checkpoints(act: Act, attack: Callable[..., Any]) -> None:
+    """Whatever was rewritten without the witness's key: the range ends at the signed sizes around the change."""
+    first, report = attack(act)
+    pointing = [found for found in report.findings if found.first is not None and found.first <= first <= found.last]
+    assert pointing, report.findings
+    sizes = [0, *(sum(act.shape[: end + 1]) for end in range(len(act.shape)))]
+    cosigned = [size for number, size in enumerate(sizes) if number != 2]
+    assert max(size for size in cosigned if size <= first) <= max(found.first for found in pointing)
+    if act.effort != EFFORTS[3]:
+        beyond = min(size for size in sizes if size > first)
+        assert min(found.last for found in pointing) < beyond or act.kind in {"truncate", "delete"}
+
+
+@pytest.mark.requirement("AU-03")
+@settings(few, max_examples=15)
+@given(
+    batches=st.lists(st.integers(1, 300), min_size=1, max_size=6),
+    first_position=st.sampled_from([0, 4711]),
+    lag=st.integers(0, 90),
+)
+def test_honest_histories_always_pass(
+    batches: list[int], first_position: int, lag: int, keys: Any, tmp_path: Path
+) -> None:
+    """Restarts without a pause, keys in overlap, a second epoch, entries that the witness has not seen yet."""
+    log, following = keys.log, keys.next
+    history = History(first_position=first_position)
+    if first_position:
+        history.origin = "audit.yoyaku/test/2"
+        log, following = (type(log)(history.origin, seed) for seed in (0, 1))
+    for number, count in enumerate(batches):
+        history.append(count, timedelta(milliseconds=number % 2))
+        history.keep(*((log,), (log, following), (following,))[min(number, 2)], keys.witness)
+    history.append(lag, timedelta(seconds=30))
+    head = history.note([following])
+    shutil.rmtree(tmp_path / "export", ignore_errors=True)
+    owned = replace(keys, log=log, next=following)
+    report = owned.verify(files_of(history, head), tmp_path / "export", since=[history.notes[batches[0]]])
+    assert report.is_whole, report.findings
+    assert report.entries == len(history.leaves)
+    assert report.cosigned_entries == sum(batches)
