@@ -26,7 +26,7 @@ KINDS = {
     "truncate": {"truncated"},
 }
 EFFORTS = ["rows", "tiles", "log key", "log key and kept checkpoints"]
-few = settings(max_examples=int(__import__("os").environ.get("N","40")), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,7 @@ def acts(draw: st.DrawFn, efforts: list[str]) -> Act:
     kind = draw(st.sampled_from(sorted(KINDS)))
     at = draw(st.integers(1 if kind == "back-date" else 0, size - (2 if kind == "reorder" else 1)))
     other = draw(st.integers(at + 1, max(at + 1, size - 1)))
-    return Act(
-        shape,
-        kind,
-        at,
-        other,
-        draw(st.sampled_from(efforts)),
-        draw(st.booleans()),
-    )
+    return Act(shape, kind, at, other, draw(st.sampled_from(efforts)), draw(st.booleans()))
 
 
 def changed(leaf: bytes, **changes: Any) -> bytes:
@@ -111,7 +104,7 @@ def first_difference(honest: list[bytes], leaves: list[bytes]) -> int:
 
 @pytest.fixture
 def attack(keys: Any, honest: Callable[..., History], tmp_path: Path) -> Callable[[Act], tuple[int, Report]]:
-    """`attack(act)` returns the first entry that differs, and what a stranger finds who has the witness's checkpoint."""
+    """`attack(act)` returns the first entry that differs, and what a stranger with the witness's checkpoint finds."""
 
     def run(act: Act) -> tuple[int, Report]:
         history = honest(*act.shape)

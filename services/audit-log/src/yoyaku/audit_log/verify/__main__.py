@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
-from .formats import COSIGNATURE, LOG_SIGNATURE, NOTE_LIMIT, DamageError, InputError, Key, read_file
+from .formats import COSIGNATURE, LOG_SIGNATURE, NOTE_LIMIT, DamageError, InputError, Key, given_file
 from .judge import verify
 from .proof import check
 from .walk import BODY_LIMIT, STRICT, Limits
@@ -45,7 +45,7 @@ def _verify(arguments: Sequence[str]) -> int:
         given.directory,
         keys=parse_keys(given.key, LOG_SIGNATURE),
         witnesses=parse_keys(given.witness, COSIGNATURE),
-        since=[(str(path), given_bytes(path, NOTE_LIMIT)) for path in given.since],
+        since=[(str(path), given_file(path, NOTE_LIMIT)) for path in given.since],
         limits=Limits(given.tolerance, given.max_uncosigned, given.minimum_index),
         progress=_show_progress if sys.stderr.isatty() else lambda done, total: None,
     )
@@ -62,10 +62,10 @@ def _check(arguments: Sequence[str]) -> int:
     parser.add_argument("--entry-only", action="store_true", help="print the proven entry and nothing else")
     given = parser.parse_args(arguments)
     proven = check(
-        given_bytes(given.file, NOTE_LIMIT),
+        given_file(given.file, NOTE_LIMIT),
         keys=parse_keys(given.key, LOG_SIGNATURE),
         witnesses=parse_keys(given.witness, COSIGNATURE),
-        body=None if given.body is None else given_bytes(given.body, BODY_LIMIT),
+        body=None if given.body is None else given_file(given.body, BODY_LIMIT),
     )
     if given.entry_only:
         _say(sys.stdout, proven.leaf.decode())
@@ -87,17 +87,6 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
 def parse_keys(texts: Sequence[str], kind: int) -> list[Key]:
     """Read verifier keys. Raises InputError."""
     return [Key.parse(text, kind) for text in texts]
-
-
-def given_bytes(path: Path, limit: int) -> bytes:
-    """Read a file that was named on the command line. Raises InputError."""
-    try:
-        data = read_file(path.resolve(), str(path), limit)
-    except (DamageError, OSError, RuntimeError) as error:
-        raise InputError(str(error)) from None
-    if data is None:
-        raise InputError(f"{path}: no such file")
-    return data
 
 
 def _show_progress(done: int, total: int) -> None:

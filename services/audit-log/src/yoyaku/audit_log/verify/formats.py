@@ -386,6 +386,17 @@ def read_file(path: Path, name: str, limit: int) -> bytes | None:
         return file.read(limit)
 
 
+def given_file(path: Path, limit: int) -> bytes:
+    """Read a file that was named on the command line. Raises InputError."""
+    try:
+        data = read_file(path.resolve(), str(path), limit)
+    except (DamageError, OSError, RuntimeError) as error:
+        raise InputError(str(error)) from None
+    if data is None:
+        raise InputError(f"{path}: no such file")
+    return data
+
+
 def utc(seconds: int) -> str:
     """Write a POSIX time; also one that no calendar holds."""
     try:
