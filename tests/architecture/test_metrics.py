@@ -80,6 +80,7 @@ def test_no_label_is_an_id() -> None:
         ("yoyaku.audit_log.telemetry", "create_series()", "yoyaku.audit.entries"),
         ("yoyaku.backup_coordinator.telemetry", "create_series()", "yoyaku.backup.runs"),
         ("yoyaku.security_detector.telemetry", "create_series(rule='r')", "yoyaku.security.blocks"),
+        ("yoyaku.security_detector.telemetry", "create_series(rule='r')", "yoyaku.security.witness.requests"),
         ("yoyaku.booking.entrypoints.http.metrics", "create_series()", "yoyaku.auth.attempts"),
         ("yoyaku.booking.entrypoints.http.metrics", "create_series()", "yoyaku.auth.refreshes"),
     ],

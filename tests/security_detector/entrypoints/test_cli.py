@@ -11,7 +11,7 @@ from yoyaku.security_detector.entrypoints.cli import app
 def test_the_help_names_each_command() -> None:
     shown = CliRunner().invoke(app, ["--help"])
     assert shown.exit_code == 0
-    for name in ("blocks", "serve", "migrate"):
+    for name in ("blocks", "witness", "serve", "migrate"):
         assert name in shown.output
 
 

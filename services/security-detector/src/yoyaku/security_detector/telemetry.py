@@ -15,6 +15,8 @@ BLOCKS: Final = "yoyaku.security.blocks"
 """Counter: blocks, by what happened to them: imposed, expired, repaired."""
 ENFORCEMENT_DELAY: Final = "yoyaku.security.block.enforcement_delay"
 """Histogram, seconds: from the deciding failure to the block in the bucket."""
+WITNESS_REQUESTS: Final = "yoyaku.security.witness.requests"
+"""Counter: checkpoints that a log asked to have cosigned, by what became of the request."""
 
 IMPOSE_SPAN: Final = "open incident"
 """Span of a decision: the events that follow from it are its children."""
@@ -34,7 +36,12 @@ enforcement_delay = _METER.create_histogram(
     ENFORCEMENT_DELAY, unit="s", description="From the deciding failure to the block in the bucket"
 )
 
+witness_requests = _METER.create_counter(
+    WITNESS_REQUESTS, unit="{request}", description="Checkpoints to cosign by what became of them"
+)
+
 OUTCOMES: Final = ("imposed", "expired", "repaired")
+WITNESS_OUTCOMES: Final = ("cosigned", "malformed", "forbidden", "unknown", "outdated", "forked", "inconsistent")
 
 
 def create_series(*, rule: str) -> None:
@@ -43,3 +50,5 @@ def create_series(*, rule: str) -> None:
     incidents.add(0, {"rule": rule})
     for outcome in OUTCOMES:
         blocks.add(0, {"outcome": outcome})
+    for outcome in WITNESS_OUTCOMES:
+        witness_requests.add(0, {"outcome": outcome})

@@ -28,6 +28,24 @@ def blocks(
 
 
 @app.command()
+def witness(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON, for programs.")] = False,
+    note: Annotated[
+        bool,
+        typer.Option("--note", help="Print the newest cosigned checkpoint alone, for `yoyaku audit verify --since`."),
+    ] = False,
+    data: Annotated[Path, typer.Option("--data", help="Data folder of a running system.", metavar="DIR")] = Path(
+        ".yoyaku"
+    ),
+) -> None:
+    """Show the witness's keys and the newest checkpoints of the audit log that it cosigned."""
+    module = f"{_PACKAGE}.entrypoints.show_witness"
+    options = [*(["--json"] if as_json else []), *(["--note"] if note else [])]
+    raise typer.Exit(subprocess.run([sys.executable, "-m", module, str(data), *options], check=False).returncode)
+
+
+@app.command()
 def serve() -> None:
     """Run the detector until Ctrl-C (settings from SECURITY_DETECTOR_… in the environment)."""
     os.execv(sys.executable, [sys.executable, "-m", _PACKAGE])  # noqa: S606 - the same interpreter, no shell

@@ -13,6 +13,7 @@ from yoyaku.security_detector.domain.block import Block
 from yoyaku.security_detector.domain.failure import Failure
 from yoyaku.security_detector.domain.rule import Rule
 from yoyaku.security_detector.domain.verdict import Incident, Verdict
+from yoyaku.security_detector.domain.witness import Witnessed
 
 
 class BucketAwayError(Exception):
@@ -71,3 +72,27 @@ class Bucket(Protocol):
 
     async def missing(self, blocks: Iterable[Block]) -> Sequence[Block]:
         """Return those that are not in the bucket as they should be. Raises BucketAwayError."""
+
+
+class WitnessRecord(Protocol):
+    """What is known of one origin, held by a transaction: nobody else changes it until that ends."""
+
+    @property
+    def newest(self) -> Witnessed | None:
+        """The newest checkpoint that was cosigned; none yet for a new origin."""
+
+    async def keep(self, witnessed: Witnessed) -> None:
+        """Put a newer one in its place."""
+
+
+class WitnessRecords(Protocol):
+    """The newest cosigned checkpoint of each origin."""
+
+    def held(self, origin: str) -> AbstractAsyncContextManager[WitnessRecord]:
+        """Hold the record of an origin for one transaction; it commits when the block ends without an exception."""
+
+    async def newest(self, origin: str) -> Witnessed | None:
+        """Read the newest cosigned checkpoint of an origin."""
+
+    async def all(self) -> Sequence[Witnessed]:
+        """Read the newest cosigned checkpoint of every origin, the one that was cosigned last first."""

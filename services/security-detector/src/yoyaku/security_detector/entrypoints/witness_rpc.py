@@ -1,0 +1,51 @@
+"""Questions in: checkpoints to cosign, and what was cosigned last. Answered by any replica, leading or not."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from loguru import logger
+
+from yoyaku.contracts.rpc import CosignedReply, CosignedRequest, WitnessReply, WitnessRequest
+from yoyaku.messaging.rpc import RpcFailedError
+from yoyaku.postgres.errors import PostgresError
+from yoyaku.security_detector import telemetry
+from yoyaku.security_detector.usecases.cosign_checkpoint import CosignCheckpoint
+from yoyaku.security_detector.usecases.ports import WitnessRecords
+
+UNAVAILABLE = "unavailable"
+"""The code of the error when the witness's memory cannot be reached; asking again is safe."""
+
+
+class OnAddCheckpoint:
+    """Answers `rpc.security-detector.witness.v1`."""
+
+    def __init__(self, cosign: CosignCheckpoint, now: Callable[[], datetime]) -> None:
+        self._cosign = cosign
+        self._now = now
+
+    async def __call__(self, request: WitnessRequest) -> WitnessReply:
+        """Cosign or refuse. Raises RpcFailedError (`unavailable`)."""
+        try:
+            answer = await self._cosign(request.body, self._now())
+        except PostgresError as error:
+            raise RpcFailedError(UNAVAILABLE, "the memory of the witness cannot be reached") from error
+        telemetry.witness_requests.add(1, {"outcome": answer.outcome.value})
+        if answer.outcome.is_alarming:
+            told = logger.bind(origin=answer.origin, size=answer.size, outcome=answer.outcome.value, why=answer.body)
+            told.error("a checkpoint that the audit log signed was refused")
+        return WitnessReply(status=answer.status, content_type=answer.content_type, body=answer.body)
+
+
+class OnCosigned:
+    """Answers `rpc.security-detector.cosigned.v1`."""
+
+    def __init__(self, records: WitnessRecords) -> None:
+        self._records = records
+
+    async def __call__(self, request: CosignedRequest) -> CosignedReply:
+        """Return the newest cosigned checkpoint of an origin. Raises RpcFailedError (`unavailable`)."""
+        try:
+            newest = await self._records.newest(request.origin)
+        except PostgresError as error:
+            raise RpcFailedError(UNAVAILABLE, "the memory of the witness cannot be reached") from error
+        return CosignedReply(note=newest.note.encode().decode() if newest else None)
