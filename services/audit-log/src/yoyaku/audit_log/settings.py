@@ -47,6 +47,15 @@ class AuditLogSettings(BaseSettings):
         default=5.0, gt=0, description="How long a leader that says nothing keeps the lead: seconds to take over."
     )
     partition_months_ahead: int = Field(default=3, ge=0, le=12, description="Months whose partitions are made ahead.")
+    completeness_every_seconds: float = Field(
+        default=60.0, gt=0, description="How often the numbers of all sources are compared with what is recorded."
+    )
+    completeness_grace_seconds: float = Field(
+        default=30.0, ge=0, description="Two looks at least this far apart must miss a number before it is a gap."
+    )
+    completeness_statement_seconds: float = Field(
+        default=3600.0, gt=0, description="A statement of completeness is made at most this often."
+    )
 
 
 class MigrationSettings(BaseSettings):
