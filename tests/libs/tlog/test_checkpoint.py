@@ -151,8 +151,9 @@ def test_a_signature_of_the_note_is_no_cosignature() -> None:
         verify(note, [twin.verifier])
     with pytest.raises(UnverifiedNoteError):
         verify(Note(note.text, (cosign(note.text, twin, TIME),)), [LOG.verifier])
-    with pytest.raises(MalformedNoteError, match="no cosignature"):
-        cosigned_at(note.signatures[0])
+    for value in (note.signatures[0].value, b"\x00" * 71, b"\x00" * 73, b"\xff" * 72):
+        with pytest.raises(MalformedNoteError, match="no cosignature"):
+            cosigned_at(Signature("x", 1, value))
 
 
 @pytest.mark.parametrize("time", [0, -1, 2**63])

@@ -186,7 +186,7 @@ def test_one_size_with_two_roots_is_said() -> None:
 def test_a_leaf_outside_the_tree_has_no_proof(index: int, size: int) -> None:
     with pytest.raises(ProofError):
         inclusion_nodes(index, size)
-    with pytest.raises(ProofError):
+    with pytest.raises(ProofError, match=r"there is no leaf|tree size"):
         verify_inclusion(index, size, HASHES[0], [], HASHES[0])
 
 

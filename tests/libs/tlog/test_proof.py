@@ -112,6 +112,11 @@ def test_any_file_is_read_or_refused(head: str) -> None:
         assert read.encode() == data.encode()
 
 
+def test_the_longest_proof_fits() -> None:
+    longest = LogProof(2**63 - 2, (b"\x00" * 32,) * 63, NOTE)
+    assert LogProof.parse(longest.encode()) == longest
+
+
 def test_what_cannot_be_written_is_not_made() -> None:
     for index, hashes in [(-1, ()), (2**63, ()), (0, (b"short",)), (0, (b"\x00" * 32,) * 64)]:
         with pytest.raises(MalformedProofError):

@@ -181,6 +181,11 @@ def test_sizes_read_back() -> None:
     assert [parse_size(encode_size(n)) for n in (0, 1, 2**63 - 1)] == [0, 1, 2**63 - 1]
 
 
+def test_the_longest_proof_fits() -> None:
+    longest = request(0, 8, [EMPTY_ROOT] * 63)
+    assert AddCheckpoint.parse(longest.encode()) == longest
+
+
 def test_what_cannot_be_sent_is_not_made() -> None:
     note = checkpoint(8).sign([LOG])
     for old, proof in [(-1, ()), (2**63, ()), (1, (b"short",)), (1, (EMPTY_ROOT,) * 64)]:

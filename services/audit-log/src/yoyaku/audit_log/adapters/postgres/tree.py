@@ -2,23 +2,24 @@
 
 Invariant: nothing is read but the tiles that the answer is made of. A tile that is stored answers for every size at
 which it was partial, by its beginning. One that is not full yet is made: at level 0 from the entries' leaf hashes,
-above from the roots of the full tiles below, which are remembered, since a full tile never changes.
+above from the roots of the full tiles below; what was made of it is remembered, since it only grows.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from yoyaku.audit_log.usecases.trees import IncompleteTreeError
 from yoyaku.postgres.pool import Connection, Pool
-from yoyaku.postgres.transaction import transaction
+from yoyaku.postgres.transaction import single_statement, transaction
+from yoyaku.tlog.strict import HASH_BYTES
 from yoyaku.tlog.tile_proofs import consistency_proof, inclusion_proof, tiles_for_consistency, tiles_for_inclusion
 from yoyaku.tlog.tile_tree import TileTree
 from yoyaku.tlog.tiles import TILE_WIDTH, TileId, partial_tiles, tile_hash, tile_path
 
-REMEMBERED_ROOTS: Final = 4096
-"""Roots of full tiles that are kept: at most 255 a level stand in the partial tiles of one tree."""
+REMEMBERED_TILES: Final = 32
+"""Partial tiles above level 0 that are kept as far as they were made: one a level and epoch, 8 KiB at most."""
 _TILES_AT_ONCE: Final = 16
 """Tiles hashed before other work of the process has its turn: about two milliseconds."""
 
@@ -32,6 +33,7 @@ SELECT wanted.level, wanted.tile_index, wanted.width,
   LEFT JOIN audit_tile AS tile
     ON tile.epoch = $1 AND tile.level = wanted.level AND tile.tile_index = wanted.tile_index
 """
+_STATE: Final = "SELECT pg_postmaster_start_time(), pg_relation_filenode('audit_tile')"
 _FULL_TILES: Final = """
 SELECT tile_index, hashes FROM audit_tile WHERE epoch = $1 AND level = $2 AND tile_index = ANY ($3::bigint[])
  ORDER BY tile_index
@@ -50,7 +52,7 @@ class PostgresTree:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._roots: OrderedDict[tuple[int, TileId], bytes] = OrderedDict()
+        self._made: OrderedDict[tuple[int, int, int], bytes] = OrderedDict()
         self._state: tuple[Any, ...] | None = None
 
     async def root(self, epoch: int, size: int) -> bytes:
@@ -73,56 +75,56 @@ class PostgresTree:
     async def _tiles(self, epoch: int, wanted: Sequence[TileId]) -> Mapping[TileId, bytes]:
         if not wanted:
             return {}
-        async with transaction(self._pool, read_only=True) as connection:
-            rows = await connection.fetch(
-                _WANTED_TILES,
-                epoch,
-                [tile.level for tile in wanted],
-                [tile.index for tile in wanted],
-                [tile.width for tile in wanted],
-            )
-            self._forget_unless((rows[0]["server_started_at"], rows[0]["file"]))
-            found = {TileId(row["level"], row["tile_index"], row["width"]): row["hashes"] for row in rows}
-            for tile in wanted:
-                if found[tile] is None:
-                    made = self._leaves if tile.level == 0 else self._roots_below
-                    found[tile] = await made(connection, epoch, tile)
+        levels, indexes, widths = [t.level for t in wanted], [t.index for t in wanted], [t.width for t in wanted]
+        async with single_statement(self._pool, read_only=True) as connection:
+            rows = await connection.fetch(_WANTED_TILES, epoch, levels, indexes, widths)
+        self._forget_unless((rows[0]["server_started_at"], rows[0]["file"]))
+        found = {TileId(row["level"], row["tile_index"], row["width"]): row["hashes"] for row in rows}
+        for tile in wanted:
+            if found[tile] is None:
+                found[tile] = await (self._leaves(epoch, tile) if tile.level == 0 else self._roots_below(epoch, tile))
         return found
 
     def _forget_unless(self, state: tuple[Any, ...]) -> None:
         if state != self._state:
-            self._roots.clear()
+            self._made.clear()
             self._state = state
 
-    async def _leaves(self, connection: Connection, epoch: int, tile: TileId) -> bytes:
+    async def _leaves(self, epoch: int, tile: TileId) -> bytes:
         begin = tile.index * TILE_WIDTH
-        rows = await connection.fetch(_LEAVES, epoch, begin, begin + tile.width)
+        async with single_statement(self._pool, read_only=True) as connection:
+            rows = await connection.fetch(_LEAVES, epoch, begin, begin + tile.width)
         if len(rows) != tile.width:
             raise IncompleteTreeError(f"{len(rows)} of {tile.width} entries of {tile_path(tile)} of epoch {epoch}")
         return b"".join(row["leaf_hash"] for row in rows)
 
-    async def _roots_below(self, connection: Connection, epoch: int, tile: TileId) -> bytes:
-        begin = tile.index * TILE_WIDTH
-        below = [TileId(tile.level - 1, index) for index in range(begin, begin + tile.width)]
-        unknown = [child for child in below if (epoch, child) not in self._roots]
-        roots = {child: self._roots[epoch, child] for child in below if (epoch, child) in self._roots}
-        for at in range(0, len(unknown), _TILES_AT_ONCE):
-            roots |= await self._read_roots(connection, epoch, unknown[at : at + _TILES_AT_ONCE])
-        self._remember(epoch, below, roots)
-        return b"".join(roots[child] for child in below)
+    async def _roots_below(self, epoch: int, tile: TileId) -> bytes:
+        place = (epoch, tile.level, tile.index)
+        row = self._made.get(place, b"")
+        if len(row) < tile.size_bytes:
+            async with transaction(self._pool, read_only=True) as connection:
+                state = await connection.fetchrow(_STATE)
+                self._forget_unless(tuple(state or ()))
+                row = self._made.get(place, b"")
+                begin, end = tile.index * TILE_WIDTH, tile.index * TILE_WIDTH + tile.width
+                for at in range(begin + len(row) // HASH_BYTES, end, _TILES_AT_ONCE):
+                    some = range(at, min(at + _TILES_AT_ONCE, end))
+                    row += await self._read_roots(connection, epoch, tile.level - 1, some)
+                self._remember(place, row)
+        return row[: tile.size_bytes]
 
-    async def _read_roots(self, connection: Connection, epoch: int, tiles: Sequence[TileId]) -> dict[TileId, bytes]:
-        rows = await connection.fetch(_FULL_TILES, epoch, tiles[0].level, [tile.index for tile in tiles])
+    async def _read_roots(self, connection: Connection, epoch: int, level: int, tiles: range) -> bytes:
+        rows = await connection.fetch(_FULL_TILES, epoch, level, list(tiles))
         if len(rows) != len(tiles):
             stored = {row["tile_index"] for row in rows}
-            missing = next(tile for tile in tiles if tile.index not in stored)
+            missing = TileId(level, next(index for index in tiles if index not in stored))
             raise IncompleteTreeError(f"{tile_path(missing)} of epoch {epoch} is missing")
         await asyncio.sleep(0)
-        return {TileId(tiles[0].level, row["tile_index"]): tile_hash(row["hashes"]) for row in rows}
+        return b"".join(tile_hash(row["hashes"]) for row in rows)
 
-    def _remember(self, epoch: int, tiles: Iterable[TileId], roots: Mapping[TileId, bytes]) -> None:
-        for tile in tiles:
-            self._roots[epoch, tile] = roots[tile]
-            self._roots.move_to_end((epoch, tile))
-        while len(self._roots) > REMEMBERED_ROOTS:
-            self._roots.popitem(last=False)
+    def _remember(self, place: tuple[int, int, int], row: bytes) -> None:
+        if len(row) >= len(self._made.get(place, b"")):
+            self._made[place] = row
+            self._made.move_to_end(place)
+        while len(self._made) > REMEMBERED_TILES:
+            self._made.popitem(last=False)
