@@ -1,9 +1,10 @@
 """Fixtures of the audit log: its database, facts, events on the bus, and the service as real processes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -14,7 +15,11 @@ from nats.js import JetStreamContext
 
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.domain.fact import Fact, Origin, readable_fact
-from yoyaku.audit_log.wiring import LEADERSHIP, PACKAGE
+from yoyaku.audit_log.domain.leaf import read_leaf
+from yoyaku.audit_log.usecases.begin_term import BeginTerm
+from yoyaku.audit_log.usecases.growing_tree import GrowingTree
+from yoyaku.audit_log.usecases.record_facts import RecordFacts
+from yoyaku.audit_log.wiring.service import LEADERSHIP, PACKAGE
 from yoyaku.contracts.booking_v1 import RoomCreated
 from yoyaku.contracts.envelope import Envelope, to_headers
 from yoyaku.contracts.registry import encode
@@ -94,6 +99,25 @@ async def log(pool: Pool, outbox: Outbox) -> AsyncIterator[PostgresLog]:
         yield PostgresLog(pool, outbox, lease)
 
 
+async def begun(log: PostgresLog) -> RecordFacts:
+    """Begin a term, and return what records in it."""
+    tree = GrowingTree()
+    await BeginTerm(log, tree, "test")()
+    return RecordFacts(log, tree)
+
+
+@pytest.fixture(name="begun")
+def begun_fixture() -> Callable[..., Awaitable[RecordFacts]]:
+    """`await begun(log)` begins a term and gives what records in it."""
+    return begun
+
+
+@pytest_asyncio.fixture
+async def record(log: PostgresLog) -> RecordFacts:
+    """What records, in a term that has begun."""
+    return await begun(log)
+
+
 @dataclass
 class Producer:
     """Publishes events of one source as the booking service's relay does."""
@@ -165,10 +189,10 @@ def start_replica(audit_database: Database, bus: Bus, tmp_path: Path) -> Iterato
 
 
 async def entries_of(pool: Pool) -> list[Any]:
-    """Return every entry in order of position, the columns tests ask about."""
-    return await pool.fetch(
-        "SELECT position, source, number, event_id, type, recorded_at, body, problem FROM audit_entry ORDER BY position"
-    )
+    """Return every entry in order of position, as its leaf tells it."""
+    rows = await pool.fetch("SELECT leaf, content FROM audit_entry LEFT JOIN audit_body USING (position, recorded_at)")
+    entries = [asdict(read_leaf(row["leaf"], row["content"])) for row in rows]
+    return sorted(entries, key=itemgetter("position"))
 
 
 @pytest.fixture(name="entries_of")

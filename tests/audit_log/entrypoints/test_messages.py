@@ -11,7 +11,8 @@ from opentelemetry.trace import Span, set_span_in_context
 
 from yoyaku.audit_log import telemetry
 from yoyaku.audit_log.domain.fact import Fact
-from yoyaku.audit_log.domain.sequence import Placed
+from yoyaku.audit_log.domain.new_entry import PassedOver
+from yoyaku.audit_log.domain.sequence import FactDigest, Placed
 from yoyaku.audit_log.entrypoints.messages import OPAQUE_FROM_DELIVERY, OnEvents, to_fact
 from yoyaku.audit_log.usecases.record_facts import Recording
 from yoyaku.contracts.envelope import Envelope
@@ -62,12 +63,14 @@ class Recorder:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.batches: list[list[Fact]] = []
+        self.passed_over: list[PassedOver] = []
 
-    async def __call__(self, facts: Sequence[Fact]) -> Recording:
+    async def __call__(self, facts: Sequence[Fact], passed_over: Sequence[PassedOver] = ()) -> Recording:
         if self.errors:
             raise self.errors.pop(0)
         self.batches.append(list(facts))
-        return Recording([Placed(40 + index, fact) for index, fact in enumerate(facts)], NOON, 0, 0)
+        self.passed_over += passed_over
+        return Recording([Placed(40 + index, fact, FactDigest(b"")) for index, fact in enumerate(facts)], NOON, 0, 0)
 
 
 def handler(recorder: Recorder, lost: list[LeadershipLostError] | None = None) -> OnEvents:
@@ -105,6 +108,7 @@ async def test_checkpoint_facts_are_passed_over() -> None:
     checkpoint = received(1, envelope=envelope(1, type="audit.checkpoint.signed.v1"))
     await handler(recorder)([checkpoint, received(2)])
     assert [[fact.number for fact in batch] for batch in recorder.batches] == [[2]]
+    assert recorder.passed_over == [PassedOver("/booking/07", 1, "audit.checkpoint.signed.v1")]
 
 
 @pytest.mark.requirement("EV-05", "BC-06")

@@ -31,7 +31,6 @@ class OneEntry:
             client_address=None,
             traceparent=None,
             body=body,
-            body_sha256=b"",
             problem=problem,
         )
 

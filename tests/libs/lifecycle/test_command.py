@@ -39,7 +39,7 @@ def test_anything_else_is_wrong_usage(words: list[str]) -> None:
 
 
 def test_a_running_service_does_without_what_migrations_need() -> None:
-    modules = "yoyaku.audit_log.wiring, yoyaku.lifecycle.command"
+    modules = "yoyaku.audit_log.wiring.service, yoyaku.lifecycle.command"
     program = f"import sys, {modules}; print({{'alembic', 'sqlalchemy'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "set()\n"

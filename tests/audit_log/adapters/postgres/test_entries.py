@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from yoyaku.audit_log.adapters.postgres.entries import PostgresEntries
-from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.domain.entry import MAX_PAGE_BYTES, MAX_PAGE_ENTRIES, Query
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
@@ -22,9 +21,9 @@ def search(pool: Pool) -> SearchEntries:
 
 @pytest.mark.requirement("AU-07")
 async def test_pages_follow_each_other_without_gap_or_repetition(
-    log: PostgresLog, search: SearchEntries, fact: MakeFact
+    record: RecordFacts, search: SearchEntries, fact: MakeFact
 ) -> None:
-    await RecordFacts(log)([fact(number) for number in range(25)])
+    await record([fact(number) for number in range(25)])
     seen: list[int] = []
     after: int | None = -1
     sizes = []
@@ -43,7 +42,7 @@ async def test_an_empty_log_is_an_empty_page(search: SearchEntries) -> None:
 
 
 @pytest.mark.requirement("AU-07")
-async def test_every_filter_narrows_and_they_join(log: PostgresLog, search: SearchEntries, fact: MakeFact) -> None:
+async def test_every_filter_narrows_and_they_join(record: RecordFacts, search: SearchEntries, fact: MakeFact) -> None:
     facts = [
         fact(
             number,
@@ -55,7 +54,7 @@ async def test_every_filter_narrows_and_they_join(log: PostgresLog, search: Sear
         )
         for number in range(210)
     ]
-    await RecordFacts(log)(facts)
+    await record(facts)
 
     async def numbers(**filters: object) -> list[int]:
         page = await search(Query(limit=500, **filters))  # type: ignore[arg-type]
@@ -72,10 +71,12 @@ async def test_every_filter_narrows_and_they_join(log: PostgresLog, search: Sear
     assert await numbers(type="' OR true --") == []
 
 
-async def test_a_page_is_cut_by_its_size_and_goes_on(log: PostgresLog, search: SearchEntries, fact: MakeFact) -> None:
-    big = b"x" * (MAX_PAGE_BYTES // 2)
-    bodies = [big, big, b"small", b"y" * (MAX_PAGE_BYTES * 2), b"small"]
-    await RecordFacts(log)([fact(number, body=body) for number, body in enumerate(bodies)])
+async def test_a_page_is_cut_by_its_size_and_goes_on(
+    record: RecordFacts, search: SearchEntries, fact: MakeFact
+) -> None:
+    big = b"x" * (MAX_PAGE_BYTES * 3 // 8 - 2000)  # written, it is a third larger
+    bodies = [big, big, b"z" * 5000, b"y" * (MAX_PAGE_BYTES * 2), b"small"]
+    await record([fact(number, body=body) for number, body in enumerate(bodies)])
     pages = []
     after: int | None = -1
     while after is not None:
@@ -85,7 +86,9 @@ async def test_a_page_is_cut_by_its_size_and_goes_on(log: PostgresLog, search: S
     assert pages == [[0, 1], [2], [3], [4]]
 
 
-async def test_a_limit_out_of_range_is_brought_into_it(log: PostgresLog, search: SearchEntries, fact: MakeFact) -> None:
-    await RecordFacts(log)([fact(number) for number in range(MAX_PAGE_ENTRIES + 1)])
+async def test_a_limit_out_of_range_is_brought_into_it(
+    record: RecordFacts, search: SearchEntries, fact: MakeFact
+) -> None:
+    await record([fact(number) for number in range(MAX_PAGE_ENTRIES + 1)])
     assert len((await search(Query(limit=10_000))).entries) == MAX_PAGE_ENTRIES
     assert len((await search(Query(limit=-5))).entries) == 1

@@ -5,7 +5,7 @@ can fall silent at an exact byte.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ import pytest
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
-from yoyaku.audit_log.wiring import LEADERSHIP
+from yoyaku.audit_log.wiring.service import LEADERSHIP
 from yoyaku.messaging.leadership import Leadership, Lease
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.postgres.errors import PostgresError
@@ -101,7 +101,12 @@ async def led_once(pool: Pool, holder: str) -> Lease:
 @pytest.mark.parametrize("inside_the_message", [True, False])
 @pytest.mark.requirement("AU-01")
 async def test_a_leader_that_freezes_inside_an_append_is_followed_within_seconds(
-    pool: Pool, outbox: Outbox, fact: Callable[..., Fact], audit_database: Database, inside_the_message: bool
+    pool: Pool,
+    outbox: Outbox,
+    fact: Callable[..., Fact],
+    audit_database: Database,
+    begun: Callable[..., Awaitable[RecordFacts]],
+    inside_the_message: bool,
 ) -> None:
     line = SilentLine(inside_the_message)
     limits = {"idle_in_transaction_timeout_seconds": 1.0, "transaction_timeout_seconds": 2.0}
@@ -109,13 +114,13 @@ async def test_a_leader_that_freezes_inside_an_append_is_followed_within_seconds
     async with listening(line, limited) as reached, connected_pool(reached, application_name="frozen") as frozen:
         old = await led_once(pool, "old")
         facts = [fact(number, body=BODY) for number in range(20)]
-        appending = asyncio.create_task(RecordFacts(PostgresLog(frozen, outbox, old))(facts))
+        appending = asyncio.create_task((await begun(PostgresLog(frozen, outbox, old)))(facts))
         silence = asyncio.create_task(line.fell_silent.wait())
         await asyncio.wait({appending, silence}, return_when=asyncio.FIRST_COMPLETED)
         assert silence.done(), appending
         async with asyncio.timeout(FEW_SECONDS):
             new = await led_once(pool, "new")
-            recording = await RecordFacts(PostgresLog(pool, outbox, new))([fact(1)])
+            recording = await (await begun(PostgresLog(pool, outbox, new)))([fact(1)])
         assert new.epoch == old.epoch + 1
         assert [placed.position for placed in recording.placed] == [0]
         with pytest.raises(PostgresError):

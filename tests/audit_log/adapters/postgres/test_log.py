@@ -1,6 +1,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import asyncpg
@@ -9,6 +11,9 @@ import pytest
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
 from yoyaku.audit_log.domain.fact import Fact, Origin, unreadable_fact
+from yoyaku.audit_log.domain.leaf import read_leaf
+from yoyaku.audit_log.domain.new_entry import PassedOver
+from yoyaku.audit_log.usecases.growing_tree import GrowingTree
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
 from yoyaku.messaging.leadership import LeadershipLostError
 from yoyaku.messaging.outbox import Outbox
@@ -17,11 +22,6 @@ from yoyaku.testkit.databases import Database
 
 MakeFact = Callable[..., Fact]
 EntriesOf = Callable[[Pool], Awaitable[list[Any]]]
-
-
-@pytest.fixture
-def record(log: PostgresLog) -> RecordFacts:
-    return RecordFacts(log)
 
 
 @pytest.mark.requirement("AU-01")
@@ -41,20 +41,23 @@ async def test_facts_become_entries_in_gap_free_positions_with_growing_times(
 @pytest.mark.requirement("AU-01")
 async def test_all_of_a_fact_is_kept_as_received(record: RecordFacts, fact: MakeFact, pool: Pool) -> None:
     body = b'{ "b" : 1,\n"a":"\xe4\xba\x88" }'
-    one = fact(
-        7, body=body, causation_id="cause", traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    )
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    one = fact(7, body=body, causation_id="cause", traceparent=trace)
     await record([one])
     row = await pool.fetchrow("SELECT * FROM audit_entry")
     assert row is not None
-    kept = dict(row)
-    expected = {
+    stored = asdict(read_leaf(row["leaf"]))
+    told = {
         "event_id", "source", "number", "type", "occurred_at", "actor", "subject", "correlation_id", "causation_id",
-        "client_address", "traceparent", "dataschema", "body", "body_sha256", "fact_sha256",
+        "client_address", "dataschema", "body", "problem",
     }  # fmt: skip
-    assert {name: kept[name] for name in expected} == {name: getattr(one, name) for name in expected}
-    assert (kept["stream"], kept["stream_sequence"]) == ("BOOKING", 8)
-    assert kept["headers"] is None
+    assert {name: stored[name] for name in told} == {name: getattr(one, name) for name in told}
+    copies = {"event_id", "source", "number", "type", "occurred_at", "actor", "subject", "correlation_id"}
+    assert {name: row[name] for name in copies} == {name: getattr(one, name) for name in copies}
+    assert (stored["position"], stored["recorded_at"]) == (row["position"], row["recorded_at"])
+    assert (row["stream"], row["stream_sequence"], row["traceparent"]) == ("BOOKING", 8, trace)
+    assert row["leaf_hash"] == sha256(b"\0" + row["leaf"]).digest()
+    assert (row["epoch"], row["result"], stored["headers"]) == (1, "succeeded", None)
 
 
 @pytest.mark.requirement("AU-01", "EV-05")
@@ -64,12 +67,32 @@ async def test_what_could_not_be_read_is_kept_as_opaque_bytes(record: RecordFact
     )
     await record([poison])
     await record([poison])
-    row = await pool.fetchrow("SELECT * FROM audit_entry")
+    row = await pool.fetchrow("SELECT leaf, result FROM audit_entry")
     assert row is not None
-    assert (row["source"], row["number"], row["body"]) == ("/unreadable/BOOKING", 3, b"\x00\xff")
-    assert row["headers"] == b'{"ce-id":"\\u0000\\ud800"}'
-    assert row["problem"] == "ce-source: missing"
+    stored = read_leaf(row["leaf"])
+    assert (stored.source, stored.number, stored.body) == ("/unreadable/BOOKING", 3, b"\x00\xff")
+    assert stored.headers == b'{"ce-id":"\\u0000\\ud800"}'
+    assert (stored.problem, row["result"]) == ("ce-source: missing", None)
     assert await pool.fetchval("SELECT count(*) FROM audit_entry") == 1
+
+
+@pytest.mark.requirement("AU-01")
+async def test_a_body_too_large_for_a_leaf_stands_beside(record: RecordFacts, pool: Pool, fact: MakeFact) -> None:
+    body = b'{"a":"' + b"x" * 70_000 + b'"}'
+    await record([fact(1), fact(2, body=body)])
+    row = await pool.fetchrow("SELECT leaf, content FROM audit_entry JOIN audit_body USING (position, recorded_at)")
+    assert row is not None
+    assert read_leaf(row["leaf"]).body is None
+    assert read_leaf(row["leaf"], row["content"]).body == body
+
+
+@pytest.mark.requirement("AU-04")
+async def test_the_number_of_what_is_no_entry_is_noted_once(record: RecordFacts, pool: Pool, fact: MakeFact) -> None:
+    checkpoint = PassedOver("/audit-log/01", 4, "audit.checkpoint.signed.v1")
+    for facts in ([fact(1)], []):
+        await record(facts, [checkpoint])
+    rows = await pool.fetch("SELECT source, number, type FROM audit_passed_over")
+    assert [PassedOver(*row) for row in rows] == [checkpoint]
 
 
 @pytest.mark.requirement("AU-01")
@@ -97,15 +120,15 @@ async def test_each_kind_of_contradiction_is_told(record: RecordFacts, fact: Mak
 
 
 async def test_a_batch_that_fails_leaves_no_trace_and_no_gap(
-    log: PostgresLog, fact: MakeFact, pool: Pool, entries_of: EntriesOf
+    log: PostgresLog, record: RecordFacts, fact: MakeFact, pool: Pool, entries_of: EntriesOf
 ) -> None:
     with pytest.raises(RuntimeError):
         async with log.transaction() as transaction:
             head = await transaction.hold_head()
-            await RecordFacts(_Once(transaction))([fact(1), fact(2)])
+            await RecordFacts(_Once(transaction), GrowingTree())([fact(1), fact(2)])
             assert head.next_position == 0
             raise RuntimeError
-    await RecordFacts(log)([fact(3)])
+    await record([fact(3)])
     assert [(entry["position"], entry["number"]) for entry in await entries_of(pool)] == [(0, 3)]
 
 
@@ -127,9 +150,8 @@ class _Once:
 
 @pytest.mark.requirement("AU-01")
 async def test_many_at_once_still_make_one_gap_free_log(
-    log: PostgresLog, fact: MakeFact, pool: Pool, entries_of: EntriesOf
+    record: RecordFacts, fact: MakeFact, pool: Pool, entries_of: EntriesOf
 ) -> None:
-    record = RecordFacts(log)
     batches = [[fact(number) for number in range(start, start + 30)] for start in range(0, 200, 10)]
     await asyncio.gather(*(record(batch) for batch in batches))
     entries = await entries_of(pool)
@@ -139,7 +161,12 @@ async def test_many_at_once_still_make_one_gap_free_log(
 
 @pytest.mark.requirement("AU-01", "BC-06")
 async def test_a_leader_that_was_fenced_off_records_nothing(
-    pool: Pool, outbox: Outbox, fact: MakeFact, held_lease: Callable[..., Any], audit_database: Database
+    pool: Pool,
+    outbox: Outbox,
+    fact: MakeFact,
+    held_lease: Callable[..., Any],
+    audit_database: Database,
+    begun: Callable[..., Awaitable[RecordFacts]],
 ) -> None:
     async with held_lease(pool) as old:
         admin = await asyncpg.connect(**audit_database.admin.connect_arguments("test"))
@@ -147,8 +174,8 @@ async def test_a_leader_that_was_fenced_off_records_nothing(
         await admin.close()
         async with held_lease(pool) as new:
             with pytest.raises(LeadershipLostError):
-                await RecordFacts(PostgresLog(pool, outbox, old))([fact(1)])
-            recording = await RecordFacts(PostgresLog(pool, outbox, new))([fact(1)])
+                await RecordFacts(PostgresLog(pool, outbox, old), GrowingTree())([fact(1)])
+            recording = await (await begun(PostgresLog(pool, outbox, new)))([fact(1)])
     assert [placed.position for placed in recording.placed] == [0]
     assert await pool.fetchval("SELECT count(*) FROM audit_entry") == 1
 
@@ -156,7 +183,7 @@ async def test_a_leader_that_was_fenced_off_records_nothing(
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE audit_entry SET body = ''",
+        "UPDATE audit_entry SET leaf = 'x'",
         "DELETE FROM audit_entry",
         "TRUNCATE audit_entry",
         "UPDATE audit_recorded SET position = 9",
@@ -179,9 +206,8 @@ async def test_the_log_cannot_be_changed_as_the_service_nor_by_its_owner(
     with pytest.raises(asyncpg.IntegrityConstraintViolationError):
         await owner.execute(statement)
     await owner.close()
-    row = await pool.fetchrow("SELECT body FROM audit_entry")
-    assert row is not None
-    assert row["body"] == b"{}"
+    leaf = await pool.fetchval("SELECT leaf FROM audit_entry")
+    assert read_leaf(leaf).body == b"{}"
 
 
 @pytest.mark.requirement("AU-05")
@@ -194,7 +220,7 @@ async def test_a_partition_cannot_be_touched_around_its_parent(
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await pool.execute(statement.format(partition))
     owner = await asyncpg.connect(**audit_database.owner.connect_arguments("test"))
-    for statement in ("UPDATE {} SET body = ''", "DELETE FROM {}", "TRUNCATE {}"):
+    for statement in ("UPDATE {} SET leaf = 'x'", "DELETE FROM {}", "TRUNCATE {}"):
         with pytest.raises(asyncpg.IntegrityConstraintViolationError):
             await owner.execute(statement.format(partition))
     await owner.close()
@@ -214,6 +240,16 @@ async def test_partitions_are_made_ahead_once(pool: Pool) -> None:
     assert await make_partitions_ahead(pool, 3) == 4
     assert await make_partitions_ahead(pool, 3) == 0
     assert await make_partitions_ahead(pool, 4) == 1
+
+
+async def test_two_that_make_the_same_partition_at_once_make_it_once(pool: Pool) -> None:
+    async with pool.acquire() as first, pool.acquire() as second:
+        async with first.transaction():
+            assert await first.fetchval("SELECT audit_make_partition(now())")
+            waiting = asyncio.create_task(second.fetchval("SELECT audit_make_partition(now())"))
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+        assert await waiting is False
 
 
 async def test_no_partition_is_made_for_a_far_month(pool: Pool) -> None:

@@ -22,8 +22,11 @@ DATABASE_OF_PACKAGE: Mapping[str, str] = {
 }
 """The name from which a package's roles are made, where it is not the last part of the package's own name."""
 
-FURTHER_ROLES_OF_PREFIX: Mapping[str, tuple[str, ...]] = {"audit": ("sealer", "keys")}
-"""Roles beside owner and service, by the name from which roles are made."""
+FURTHER_ROLES_OF_PREFIX: Mapping[str, tuple[str, ...]] = {
+    "audit": ("sealer", "keys"),
+    "scratch": ("sealer", "keys"),
+}
+"""Roles beside owner and service, by the name from which roles are made; `scratch` takes any package's migrations."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE
 from yoyaku.audit_log.settings import AuditLogSettings, MigrationSettings
-from yoyaku.audit_log.wiring import PACKAGE, run
+from yoyaku.audit_log.wiring.service import PACKAGE, run
 from yoyaku.lifecycle.command import migrate_database, obey, usage_of
 from yoyaku.lifecycle.configuration import load
 from yoyaku.lifecycle.process import run_process

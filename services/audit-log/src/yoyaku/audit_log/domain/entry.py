@@ -6,7 +6,7 @@ from typing import Final
 
 MAX_PAGE_ENTRIES: Final = 500
 MAX_PAGE_BYTES: Final = 512 * 1024
-"""Of bodies in one page: an answer on the bus holds 1 MiB at most, and a body grows by a third on the way."""
+"""Of leaves and the bodies beside them in one page: an answer on the bus holds 1 MiB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,11 @@ class Entry:
     causation_id: str | None
     client_address: str | None
     traceparent: str | None
-    body: bytes
-    body_sha256: bytes
+    body: bytes | None
+    """As received; None when its key was destroyed."""
     problem: str | None
+    forgotten: tuple[str, ...] = ()
+    """JSON pointers of what is None because its key was destroyed."""
 
 
 @dataclass(frozen=True, slots=True)

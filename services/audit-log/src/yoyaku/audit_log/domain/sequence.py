@@ -7,6 +7,7 @@ a fact that is recorded already gets none.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from yoyaku.audit_log.domain.fact import Fact
 
@@ -23,6 +24,41 @@ class ContradictionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FactDigest:
+    """What tells whether two facts have the same bytes.
+
+    A digest of personal values could be guessed: it is keyed, and worth nothing once a key of it is destroyed.
+    """
+
+    value: bytes
+    """32 bytes."""
+    key_references: tuple[str, ...] = ()
+    """Whose keys it is made with, sorted; none: plain SHA-256, the fact has no personal value."""
+
+
+class Digests(Protocol):
+    """Makes the digests of facts."""
+
+    def own(self, fact: Fact) -> FactDigest:
+        """Give the digest that is kept of a fact."""
+
+    def under(self, fact: Fact, key_references: tuple[str, ...]) -> bytes | None:
+        """Give the digest of a fact with the keys named; None when one of them was destroyed."""
+
+
+class PlainDigests:
+    """Digests without keys, for facts without personal values."""
+
+    def own(self, fact: Fact) -> FactDigest:
+        """Give the SHA-256 of the fact."""
+        return FactDigest(fact.fact_sha256)
+
+    def under(self, fact: Fact, key_references: tuple[str, ...]) -> bytes | None:
+        """Give the SHA-256 of the fact; there are no keys."""
+        return None if key_references else fact.fact_sha256
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What is kept of an entry for ever: enough to know it again."""
 
@@ -30,15 +66,16 @@ class Recorded:
     number: int
     position: int
     event_id: str | None
-    fact_sha256: bytes
+    digest: FactDigest
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A fact and the position that it gets."""
+    """A fact, the position that it gets, and the digest that is kept of it."""
 
     position: int
     fact: Fact
+    digest: FactDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +84,7 @@ class Contradiction:
 
     kind: ContradictionKind
     fact: Fact
+    digest: FactDigest
     recorded: Recorded
 
 
@@ -59,11 +97,12 @@ class Plan:
     repeated: int
 
 
-def plan(facts: Sequence[Fact], recorded: Iterable[Recorded], next_position: int) -> Plan:
+def plan(facts: Sequence[Fact], recorded: Iterable[Recorded], next_position: int, digests: Digests) -> Plan:
     """Decide about a batch.
 
     `recorded`: what is known under any of the batch's numbers and event ids. The first of several facts of one batch
-    under the same number or id wins, as it would in batches of one.
+    under the same number or id wins, as it would in batches of one. A fact whose digest can no longer be made (its
+    person was forgotten) is known again by source, number and event id alone.
     """
     by_number: dict[tuple[str, int], Recorded] = {}
     by_event_id: dict[str, Recorded] = {}
@@ -76,20 +115,28 @@ def plan(facts: Sequence[Fact], recorded: Iterable[Recorded], next_position: int
         same_number = by_number.get((fact.source, fact.number))
         same_id = by_event_id.get(fact.event_id) if fact.event_id is not None else None
         if same_number is not None:
-            if same_number.fact_sha256 == fact.fact_sha256:
+            if _is_same(fact, same_number, digests):
                 repeated += 1
                 continue
             same_event = same_number.event_id == fact.event_id
             kind = ContradictionKind.CONTENT_CHANGED if same_event else ContradictionKind.NUMBER_REUSED
-            contradictions.append(Contradiction(kind, fact, same_number))
+            contradictions.append(Contradiction(kind, fact, digests.own(fact), same_number))
         elif same_id is not None:
-            contradictions.append(Contradiction(ContradictionKind.EVENT_ID_REUSED, fact, same_id))
+            contradictions.append(Contradiction(ContradictionKind.EVENT_ID_REUSED, fact, digests.own(fact), same_id))
         else:
             position = next_position + len(placed)
-            placed.append(Placed(position, fact))
-            entry = Recorded(fact.source, fact.number, position, fact.event_id, fact.fact_sha256)
+            digest = digests.own(fact)
+            placed.append(Placed(position, fact, digest))
+            entry = Recorded(fact.source, fact.number, position, fact.event_id, digest)
             _remember(entry, by_number, by_event_id)
     return Plan(placed, contradictions, repeated)
+
+
+def _is_same(fact: Fact, recorded: Recorded, digests: Digests) -> bool:
+    digest = digests.under(fact, recorded.digest.key_references)
+    if digest is None:
+        return fact.event_id == recorded.event_id
+    return digest == recorded.digest.value
 
 
 def _remember(entry: Recorded, by_number: dict[tuple[str, int], Recorded], by_event_id: dict[str, Recorded]) -> None:

@@ -13,6 +13,7 @@ from opentelemetry import trace
 
 from yoyaku.audit_log import telemetry
 from yoyaku.audit_log.domain.fact import Fact, Origin, UnstorableFactError, is_recorded, readable_fact, unreadable_fact
+from yoyaku.audit_log.domain.new_entry import PassedOver
 from yoyaku.audit_log.usecases.record_facts import RecordFacts, Recording
 from yoyaku.messaging.leadership import LeadershipLostError
 from yoyaku.messaging.outcomes import DependencyUnavailableError
@@ -76,13 +77,21 @@ class OnEvents:
         Raises DependencyUnavailableError while the database cannot take it, and once another process leads: the
         events wait, and no attempt is spent.
         """
-        recorded = [event for event in events if event.envelope is None or is_recorded(event.envelope.type)]
-        facts = [to_fact(event) for event in recorded]
+        recorded: list[ReceivedEvent] = []
+        facts: list[Fact] = []
+        passed_over: list[PassedOver] = []
+        for event in events:
+            fact = to_fact(event)
+            if is_recorded(fact.type):
+                recorded.append(event)
+                facts.append(fact)
+            else:
+                passed_over.append(PassedOver(fact.source, fact.number, fact.type))
         async with self._one_at_a_time:
             started_ns = time.time_ns()
             started = time.perf_counter()
             try:
-                recording = await self._append(recorded, facts)
+                recording = await self._append(recorded, facts, passed_over)
             except LeadershipLostError as lost:
                 self._on_leadership_lost(lost)
                 raise DependencyUnavailableError("another process leads") from lost
@@ -93,14 +102,16 @@ class OnEvents:
         self._tell(recording)
         _draw_spans(recorded, facts, recording, started_ns, ended_ns)
 
-    async def _append(self, events: Sequence[ReceivedEvent], facts: list[Fact]) -> Recording:
+    async def _append(
+        self, events: Sequence[ReceivedEvent], facts: list[Fact], passed_over: Sequence[PassedOver]
+    ) -> Recording:
         """Append; what fails alone, again and again, for a reason of its own is kept as opaque bytes instead."""
         try:
-            return await self._record(facts)
+            return await self._record(facts, passed_over)
         except (PostgresError, LeadershipLostError):
             raise
         except Exception as error:
-            alone = len(events) == 1 and events[0].delivered_count >= OPAQUE_FROM_DELIVERY
+            alone = len(events) == 1 and not passed_over and events[0].delivered_count >= OPAQUE_FROM_DELIVERY
             if not alone or facts[0].problem is not None:
                 raise
             logger.opt(exception=error).bind(event_type=events[0].type).error("an event is kept as opaque bytes")

@@ -9,8 +9,10 @@ from typing import Any, Final
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from yoyaku.audit_log.domain.entry import MAX_PAGE_BYTES, Entry, Query
+from yoyaku.audit_log.domain.result import result_of
 from yoyaku.audit_log.usecases.search_entries import SearchEntries
 from yoyaku.contracts.rpc import AuditEntry, AuditLogSearchReply, AuditLogSearchRequest
+from yoyaku.contracts.rpc_audit import AuditResult
 
 _NESTING_OF_THE_ANSWER: Final = 3
 
@@ -41,8 +43,9 @@ class OnSearch:
 
 
 def _to_contract(entry: Entry) -> AuditEntry:
-    body = _json_object(entry.body)
-    fits = len(entry.body) <= MAX_PAGE_BYTES
+    stored = entry.body
+    body = None if stored is None else _json_object(stored)
+    fits = stored is not None and len(stored) <= MAX_PAGE_BYTES
     return AuditEntry(
         position=entry.position,
         event_id=entry.event_id,
@@ -56,8 +59,10 @@ def _to_contract(entry: Entry) -> AuditEntry:
         correlation_id=entry.correlation_id,
         causation_id=entry.causation_id,
         client_address=entry.client_address,
+        result=AuditResult(result_of(entry.type)) if entry.problem is None else None,
+        forgotten=entry.forgotten,
         body=body,
-        opaque_body=base64.b64encode(entry.body).decode() if body is None and fits else None,
+        opaque_body=base64.b64encode(stored).decode() if stored is not None and body is None and fits else None,
     )
 
 

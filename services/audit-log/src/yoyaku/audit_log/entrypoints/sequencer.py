@@ -10,7 +10,6 @@ from typing import Final
 from loguru import logger
 
 from yoyaku.audit_log.entrypoints.messages import OnEvents
-from yoyaku.audit_log.usecases.ports import Log
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
 from yoyaku.messaging.broker import ServiceBroker
 from yoyaku.messaging.consumer import Subscription, SubscriptionStatus, subscribe
@@ -39,8 +38,8 @@ class Sequencer:
         """Tell the state of each consumer; empty on a standby."""
         return [subscription.status for subscription in self._subscriptions]
 
-    async def run(self, lease: Lease, log: Log) -> None:
-        """Record events into `log`, which is fenced by `lease`, until told to stop.
+    async def run(self, lease: Lease, record: RecordFacts) -> None:
+        """Record events by `record`, which is fenced by `lease`, until told to stop.
 
         Raises LeadershipLostError when the fence has refused this lease, ConsumersHeldError when stopping hangs.
         """
@@ -51,7 +50,7 @@ class Sequencer:
             if not lost.done():
                 lost.set_exception(error)
 
-        on_events = OnEvents(RecordFacts(log), on_lost)
+        on_events = OnEvents(record, on_lost)
         subscriptions = [
             subscribe(self._broker, spec, on_events, accepts_unreadable=True) for spec in SERVICES[SERVICE].consumes
         ]

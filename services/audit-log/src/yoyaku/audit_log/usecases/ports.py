@@ -1,4 +1,4 @@
-"""What the use cases need from outside."""
+"""What the use cases need from outside. Ports of the tree: `tree_ports`."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -8,7 +8,9 @@ from typing import Protocol
 
 from yoyaku.audit_log.domain.entry import Page, Query
 from yoyaku.audit_log.domain.fact import Fact
-from yoyaku.audit_log.domain.sequence import Contradiction, Placed, Recorded
+from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
+from yoyaku.audit_log.domain.sequence import Contradiction, Recorded
+from yoyaku.audit_log.usecases.tree_ports import TreeRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,21 @@ class Head:
 class LogTransaction(Protocol):
     """One transaction of the sequencer. It commits only while this process leads."""
 
+    @property
+    def tree(self) -> TreeRows:
+        """Epochs, tiles and checkpoints, in this transaction."""
+
     async def hold_head(self) -> Head:
         """Hold the head row; another sequencer waits."""
 
     async def recorded_under(self, facts: Sequence[Fact]) -> Sequence[Recorded]:
         """Return what is recorded under any number or event id of these facts."""
 
-    async def append(self, placed: Sequence[Placed], recorded_at: datetime) -> None:
-        """Write entries and move the head past the last of them."""
+    async def append(self, entries: Sequence[NewEntry]) -> None:
+        """Write entries, at least one, in order of position, and move the head past the last of them."""
+
+    async def pass_over(self, facts: Sequence[PassedOver], seen_at: datetime) -> None:
+        """Note the numbers of facts that are no entries; those noted before stay as they are."""
 
     async def keep_contradictions(
         self, contradictions: Sequence[Contradiction], found_at: datetime
@@ -54,4 +63,4 @@ class Entries(Protocol):
     """The read side."""
 
     async def find(self, query: Query, max_bytes: int) -> Page:
-        """Return up to `query.limit` entries whose bodies hold `max_bytes` together; one entry always fits."""
+        """Return up to `query.limit` entries that hold `max_bytes` together; one entry always fits."""

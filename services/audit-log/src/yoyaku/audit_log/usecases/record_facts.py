@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from yoyaku.audit_log.domain.fact import Fact
-from yoyaku.audit_log.domain.sequence import Placed, plan
+from yoyaku.audit_log.domain.leaf import leaf_of
+from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
+from yoyaku.audit_log.domain.result import result_of
+from yoyaku.audit_log.domain.sequence import Placed, PlainDigests, plan
+from yoyaku.audit_log.usecases.growing_tree import GrowingTree
 from yoyaku.audit_log.usecases.ports import Log
 
 
@@ -22,29 +26,54 @@ class Recording:
 class RecordFacts:
     """Append what is new, skip what is known, keep and tell what contradicts."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, tree: GrowingTree) -> None:
         self._log = log
+        self._tree = tree
 
-    async def __call__(self, facts: Sequence[Fact]) -> Recording:
-        """Record the facts in the order given. Idempotent by (source, number) and by event id.
+    async def __call__(self, facts: Sequence[Fact], passed_over: Sequence[PassedOver] = ()) -> Recording:
+        """Record the facts in the order given, and note the numbers of those that are no entries.
 
-        Raises LeadershipLostError when another process leads (nothing is recorded then), and the errors of
-        yoyaku.postgres.
+        Idempotent by (source, number) and by event id. Raises LeadershipLostError when another process leads (nothing
+        is recorded then), NoEpochError, and the errors of yoyaku.postgres.
         """
-        if not facts:
+        if not facts and not passed_over:
             return Recording((), None, 0, 0)
         async with self._log.transaction() as transaction:
             head = await transaction.hold_head()
-            decided = plan(facts, await transaction.recorded_under(facts), head.next_position)
+            growth = await self._tree.at(transaction.tree, head.next_position)
+            known = await transaction.recorded_under(facts) if facts else ()
+            decided = plan(facts, known, head.next_position, PlainDigests())
             if decided.placed:
-                await transaction.append(decided.placed, head.recorded_at)
+                entries = [_entry(placed, head.recorded_at, growth.epoch.number) for placed in decided.placed]
+                growth, tiles = growth.grown([entry.leaf_hash for entry in entries])
+                await transaction.append(entries)
+                await transaction.tree.keep_tiles(growth.epoch.number, tiles)
+            if passed_over:
+                await transaction.pass_over(passed_over, head.recorded_at)
             if decided.contradictions:
                 new = await transaction.keep_contradictions(decided.contradictions, head.recorded_at)
                 for contradiction in new:
                     transaction.report(contradiction)
+        self._tree.moved(growth)
         return Recording(
             decided.placed,
             head.recorded_at if decided.placed else None,
             decided.repeated,
             len(decided.contradictions),
         )
+
+
+def _entry(placed: Placed, recorded_at: datetime, epoch: int) -> NewEntry:
+    fact = placed.fact
+    written = leaf_of(fact, placed.position, recorded_at)
+    return NewEntry(
+        position=placed.position,
+        recorded_at=recorded_at,
+        epoch=epoch,
+        written=written,
+        leaf_hash=written.hash,
+        fact=fact,
+        result=result_of(fact.type) if fact.problem is None else None,
+        digest=placed.digest,
+        client=None,
+    )

@@ -9,6 +9,7 @@ from typing import Final
 from asyncpg import Record
 
 from yoyaku.audit_log.domain.entry import Entry, Page, Query
+from yoyaku.audit_log.domain.leaf import read_leaf
 from yoyaku.postgres.pool import Pool
 from yoyaku.postgres.transaction import transaction
 
@@ -16,12 +17,12 @@ _PAGE: Final = """
 SELECT * FROM (
     SELECT found.*,
            row_number() OVER page AS nth,
-           sum(octet_length(body)) OVER page AS size_bytes,
+           sum(octet_length(leaf) + coalesce(octet_length(content), 0)) OVER page AS size_bytes,
            count(*) OVER () AS found_count
       FROM (
-        SELECT position, event_id, source, number, type, occurred_at, recorded_at, actor, subject, correlation_id,
-               causation_id, client_address, traceparent, body, body_sha256, problem
-          FROM audit_entry
+        SELECT position, recorded_at, leaf, traceparent,
+               (SELECT content FROM audit_body b WHERE b.position = e.position AND b.recorded_at = e.recorded_at)
+          FROM audit_entry e
          WHERE position > $1{conditions}
          ORDER BY position
          LIMIT $2
@@ -61,7 +62,7 @@ class PostgresEntries:
         self._pool = pool
 
     async def find(self, query: Query, max_bytes: int) -> Page:
-        """Return up to `query.limit` entries whose bodies hold `max_bytes` together; one entry always fits."""
+        """Return up to `query.limit` entries that hold `max_bytes` together; one entry always fits."""
         values = (
             query.actor,
             query.subject,
@@ -80,21 +81,22 @@ class PostgresEntries:
 
 
 def _to_entry(row: Record) -> Entry:
+    stored = read_leaf(row["leaf"], row["content"])
     return Entry(
-        position=row["position"],
-        event_id=row["event_id"],
-        source=row["source"],
-        number=row["number"],
-        type=row["type"],
-        occurred_at=row["occurred_at"],
-        recorded_at=row["recorded_at"],
-        actor=row["actor"],
-        subject=row["subject"],
-        correlation_id=row["correlation_id"],
-        causation_id=row["causation_id"],
-        client_address=row["client_address"],
+        position=stored.position,
+        event_id=stored.event_id,
+        source=stored.source,
+        number=stored.number,
+        type=stored.type,
+        occurred_at=stored.occurred_at,
+        recorded_at=stored.recorded_at,
+        actor=stored.actor,
+        subject=stored.subject,
+        correlation_id=stored.correlation_id,
+        causation_id=stored.causation_id,
+        client_address=stored.client_address,
         traceparent=row["traceparent"],
-        body=row["body"],
-        body_sha256=row["body_sha256"],
-        problem=row["problem"],
+        body=stored.body,
+        problem=stored.problem,
+        forgotten=stored.forgotten,
     )

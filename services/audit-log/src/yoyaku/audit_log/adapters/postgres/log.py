@@ -10,18 +10,17 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
-from opentelemetry import context as otel_context
+from asyncpg import Record
 
-from yoyaku.audit_log.domain.fact import Fact, headers_as_bytes
-from yoyaku.audit_log.domain.sequence import Contradiction, Placed, Recorded
+from yoyaku.audit_log.adapters.postgres.contradictions import keep_contradictions, report
+from yoyaku.audit_log.adapters.postgres.tree_rows import PostgresTreeRows
+from yoyaku.audit_log.domain.fact import Fact
+from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
+from yoyaku.audit_log.domain.sequence import Contradiction, FactDigest, Recorded
 from yoyaku.audit_log.usecases.ports import Head
-from yoyaku.contracts.audit_v1 import IntegrityViolated
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
-from yoyaku.observability.tracing import context_from
 from yoyaku.postgres.pool import Pool
-
-ACTOR: Final = "service/audit-log"
 
 _HOLD_HEAD: Final = """
 SELECT next_position, recorded_at, audit_make_partition(recorded_at)
@@ -30,39 +29,47 @@ SELECT next_position, recorded_at, audit_make_partition(recorded_at)
   ) head
 """
 _RECORDED_UNDER: Final = """
-SELECT known.source, known.number, known.position, known.event_id, known.fact_sha256
+SELECT known.source, known.number, known.position, known.event_id, known.fact_digest,
+       known.digest_key_reference
   FROM unnest($1::text[], $2::bigint[]) AS wanted (source, number)
  CROSS JOIN LATERAL (
     SELECT * FROM audit_recorded r WHERE r.source = wanted.source AND r.number = wanted.number LIMIT 1
  ) known
 UNION
-SELECT known.source, known.number, known.position, known.event_id, known.fact_sha256
+SELECT known.source, known.number, known.position, known.event_id, known.fact_digest,
+       known.digest_key_reference
   FROM unnest($3::text[]) AS wanted (event_id)
  CROSS JOIN LATERAL (
     SELECT * FROM audit_recorded r WHERE r.event_id = wanted.event_id LIMIT 1
  ) known
 """
 _MOVE_HEAD: Final = "UPDATE audit_head SET next_position = $1, last_recorded_at = $2"
-_KEEP_CONTRADICTION: Final = """
-INSERT INTO audit_contradiction (source, number, found_sha256, kind, position, event_id, type, headers, body, stream,
-                                 stream_sequence, found_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT ON CONSTRAINT audit_contradiction_once DO NOTHING
-RETURNING true
-"""
 _ADD_RECORDED: Final = """
-INSERT INTO audit_recorded (source, number, position, event_id, fact_sha256)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[])
+INSERT INTO audit_recorded (source, number, position, event_id, fact_digest, digest_key_reference)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::text[])
 """
 _ADD_ENTRIES: Final = """
-INSERT INTO audit_entry (recorded_at, position, event_id, source, number, type, occurred_at, actor, subject,
-                         correlation_id, causation_id, client_address, traceparent, dataschema, body, body_sha256,
-                         fact_sha256, headers, problem, stream, stream_sequence)
-SELECT $1, entry.*
-  FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[], $8::text[],
-              $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bytea[], $16::bytea[],
-              $17::bytea[], $18::bytea[], $19::text[], $20::text[], $21::bigint[]) AS entry
+INSERT INTO audit_entry (position, recorded_at, epoch, leaf, leaf_hash, event_id, source, number, type, occurred_at,
+                         actor, subject, correlation_id, result, traceparent, stream, stream_sequence)
+SELECT *
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::int[], $4::bytea[], $5::bytea[], $6::text[], $7::text[],
+              $8::bigint[], $9::text[], $10::timestamptz[], $11::text[], $12::text[], $13::text[], $14::text[],
+              $15::text[], $16::text[], $17::bigint[])
 """
+_ADD_BODIES: Final = """
+INSERT INTO audit_body (position, recorded_at, sha256, content)
+SELECT position, recorded_at, sha256(content), content
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) AS body (position, recorded_at, content)
+"""
+_ADD_CLIENTS: Final = """
+INSERT INTO audit_client (digest, position, key_reference) SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::text[])
+"""
+_NOTE_NUMBERS: Final = """
+INSERT INTO audit_passed_over (source, number, type, seen_at)
+SELECT *, $4 FROM unnest($1::text[], $2::bigint[], $3::text[])
+ON CONFLICT DO NOTHING
+"""
+_REFERENCES_APART: Final = "\n"
 
 
 class PostgresLog:
@@ -87,6 +94,7 @@ class PostgresLogTransaction:
     def __init__(self, transaction: OutboxTransaction) -> None:
         self._transaction = transaction
         self._connection = transaction.connection
+        self.tree = PostgresTreeRows(transaction.connection)
 
     async def hold_head(self) -> Head:
         """Hold the head row (another sequencer waits), and see that the month of recording has its partition."""
@@ -103,73 +111,67 @@ class PostgresLogTransaction:
             [fact.number for fact in facts],
             [fact.event_id for fact in facts if fact.event_id is not None],
         )
-        return [Recorded(*row) for row in rows]
+        return [_recorded(row) for row in rows]
 
-    async def append(self, placed: Sequence[Placed], recorded_at: datetime) -> None:
-        """Write entries and move the head past the last of them."""
-        await self._connection.execute(_ADD_RECORDED, *zip(*map(_recorded_row, placed), strict=True))
-        await self._connection.execute(_ADD_ENTRIES, recorded_at, *zip(*map(_entry_row, placed), strict=True))
-        await self._connection.execute(_MOVE_HEAD, placed[-1].position + 1, recorded_at)
+    async def append(self, entries: Sequence[NewEntry]) -> None:
+        """Write entries, in order of position, and move the head past the last of them."""
+        execute = self._connection.execute
+        await execute(_ADD_RECORDED, *zip(*map(_recorded_row, entries), strict=True))
+        await execute(_ADD_ENTRIES, *zip(*map(_entry_row, entries), strict=True))
+        bodies = [
+            (entry.position, entry.recorded_at, entry.written.beside)
+            for entry in entries
+            if entry.written.beside is not None
+        ]
+        if bodies:
+            await execute(_ADD_BODIES, *zip(*bodies, strict=True))
+        clients = [
+            (entry.client.digest, entry.position, entry.client.key_reference)
+            for entry in entries
+            if entry.client is not None
+        ]
+        if clients:
+            await execute(_ADD_CLIENTS, *zip(*clients, strict=True))
+        last = entries[-1]
+        await execute(_MOVE_HEAD, last.position + 1, last.recorded_at)
+
+    async def pass_over(self, facts: Sequence[PassedOver], seen_at: datetime) -> None:
+        """Note the numbers of facts that are no entries; those noted before stay as they are."""
+        await self._connection.execute(
+            _NOTE_NUMBERS, [f.source for f in facts], [f.number for f in facts], [f.type for f in facts], seen_at
+        )
 
     async def keep_contradictions(
         self, contradictions: Sequence[Contradiction], found_at: datetime
     ) -> Sequence[Contradiction]:
         """Keep the evidence; return those that were not known before."""
-        new = []
-        for contradiction in contradictions:
-            fact = contradiction.fact
-            is_new = await self._connection.fetchval(
-                _KEEP_CONTRADICTION,
-                fact.source,
-                fact.number,
-                fact.fact_sha256,
-                contradiction.kind.value,
-                contradiction.recorded.position,
-                fact.event_id,
-                fact.type,
-                headers_as_bytes(fact.headers),
-                fact.body,
-                fact.origin.stream,
-                fact.origin.sequence,
-                found_at,
-            )
-            if is_new:
-                new.append(contradiction)
-        return new
+        return await keep_contradictions(self._connection, contradictions, found_at)
 
     def report(self, contradiction: Contradiction) -> None:
         """Tell `audit.integrity.violated.v1` through the outbox of this transaction, in the trace of the fact."""
-        fact = contradiction.fact
-        event = IntegrityViolated(
-            kind=contradiction.kind.value,
-            event_id=fact.event_id or f"{fact.origin.stream}/{fact.origin.sequence}",
-            source=fact.source,
-            number=fact.number,
-            expected_sha256=contradiction.recorded.fact_sha256.hex(),
-            found_sha256=fact.fact_sha256.hex(),
-        )
-        token = otel_context.attach(context_from(fact.traceparent))
-        try:
-            self._transaction.emit(
-                event,
-                subject=f"entry/{contradiction.recorded.position}",
-                actor=ACTOR,
-                correlation_id=fact.correlation_id,
-                causation_id=fact.event_id,
-            )
-        finally:
-            otel_context.detach(token)
+        report(self._transaction, contradiction)
 
 
-def _recorded_row(placed: Placed) -> tuple[object, ...]:
-    fact = placed.fact
-    return (fact.source, fact.number, placed.position, fact.event_id, fact.fact_sha256)
+def _recorded(row: Record) -> Recorded:
+    references = row["digest_key_reference"]
+    digest = FactDigest(row["fact_digest"], tuple(references.split(_REFERENCES_APART)) if references else ())
+    return Recorded(row["source"], row["number"], row["position"], row["event_id"], digest)
 
 
-def _entry_row(placed: Placed) -> tuple[object, ...]:
-    fact = placed.fact
+def _recorded_row(entry: NewEntry) -> tuple[object, ...]:
+    fact, digest = entry.fact, entry.digest
+    references = _REFERENCES_APART.join(digest.key_references) or None
+    return (fact.source, fact.number, entry.position, fact.event_id, digest.value, references)
+
+
+def _entry_row(entry: NewEntry) -> tuple[object, ...]:
+    fact = entry.fact
     return (
-        placed.position,
+        entry.position,
+        entry.recorded_at,
+        entry.epoch,
+        entry.written.leaf,
+        entry.leaf_hash,
         fact.event_id,
         fact.source,
         fact.number,
@@ -178,15 +180,8 @@ def _entry_row(placed: Placed) -> tuple[object, ...]:
         fact.actor,
         fact.subject,
         fact.correlation_id,
-        fact.causation_id,
-        fact.client_address,
+        entry.result,
         fact.traceparent,
-        fact.dataschema,
-        fact.body,
-        fact.body_sha256,
-        fact.fact_sha256,
-        headers_as_bytes(fact.headers) if fact.problem is not None else None,
-        fact.problem,
         fact.origin.stream,
         fact.origin.sequence,
     )

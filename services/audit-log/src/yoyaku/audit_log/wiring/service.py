@@ -8,12 +8,12 @@ from loguru import logger
 
 from yoyaku.audit_log import telemetry
 from yoyaku.audit_log.adapters.postgres.entries import PostgresEntries
-from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
 from yoyaku.audit_log.entrypoints.rpc import OnSearch
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.search_entries import SearchEntries
+from yoyaku.audit_log.wiring.term import Leading
 from yoyaku.contracts.rpc import RPC_AUDIT_LOG_SEARCH_V1, AuditLogSearchRequest
 from yoyaku.lifecycle.health import leader_health
 from yoyaku.lifecycle.leading import leaders_pool
@@ -21,7 +21,7 @@ from yoyaku.lifecycle.process import holder_name, utc_now
 from yoyaku.lifecycle.work import Work, serve_until
 from yoyaku.messaging.broker import make_broker
 from yoyaku.messaging.ids import new_event_id
-from yoyaku.messaging.leadership import Leadership, Lease
+from yoyaku.messaging.leadership import Leadership
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.messaging.relay import Relay
 from yoyaku.messaging.resend import serve_outbox
@@ -58,14 +58,11 @@ async def run(settings: AuditLogSettings, stop: asyncio.Event) -> None:
             consumers=lambda: sequencer.consumers,
         )
         outbox = Outbox(service=SERVICE, new_id=new_event_id, now=utc_now, wake=Waker(broker, service=SERVICE))
-
-        async def lead(lease: Lease) -> None:
-            await sequencer.run(lease, PostgresLog(pool, outbox, lease))
-
+        leading = Leading(settings, pool, outbox, sequencer, stop)
         works: dict[str, Work] = {
             "relay": Relay(pool, broker, service=SERVICE).run,
             "partitions": partial(_keep_partitions, pool, settings.partition_months_ahead),
-            "sequencer": partial(leadership.lead, lead),
+            "sequencer": partial(leadership.lead, leading.lead),
         }
         await serve_until(stop, works, broker=broker, health=health, health_port=settings.health_port)
 

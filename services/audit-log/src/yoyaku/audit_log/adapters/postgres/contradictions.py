@@ -1,0 +1,75 @@
+"""What contradicts an entry: kept as evidence, told once."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from opentelemetry import context as otel_context
+
+from yoyaku.audit_log.domain.fact import headers_as_bytes
+from yoyaku.audit_log.domain.sequence import Contradiction
+from yoyaku.contracts.audit_v1 import IntegrityViolated
+from yoyaku.messaging.outbox import OutboxTransaction
+from yoyaku.observability.tracing import context_from
+from yoyaku.postgres.pool import Connection
+
+ACTOR: Final = "service/audit-log"
+
+_KEEP_CONTRADICTION: Final = """
+INSERT INTO audit_contradiction (source, number, found_sha256, kind, position, event_id, type, headers, body, stream,
+                                 stream_sequence, found_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT ON CONSTRAINT audit_contradiction_once DO NOTHING
+RETURNING true
+"""
+
+
+async def keep_contradictions(
+    connection: Connection, contradictions: Sequence[Contradiction], found_at: datetime
+) -> Sequence[Contradiction]:
+    """Keep the evidence; return those that were not known before."""
+    new = []
+    for contradiction in contradictions:
+        fact = contradiction.fact
+        is_new = await connection.fetchval(
+            _KEEP_CONTRADICTION,
+            fact.source,
+            fact.number,
+            contradiction.digest.value,
+            contradiction.kind.value,
+            contradiction.recorded.position,
+            fact.event_id,
+            fact.type,
+            headers_as_bytes(fact.headers),
+            fact.body,
+            fact.origin.stream,
+            fact.origin.sequence,
+            found_at,
+        )
+        if is_new:
+            new.append(contradiction)
+    return new
+
+
+def report(transaction: OutboxTransaction, contradiction: Contradiction) -> None:
+    """Tell `audit.integrity.violated.v1` through the outbox of a transaction, in the trace of the fact."""
+    fact = contradiction.fact
+    event = IntegrityViolated(
+        kind=contradiction.kind.value,
+        event_id=fact.event_id or f"{fact.origin.stream}/{fact.origin.sequence}",
+        source=fact.source,
+        number=fact.number,
+        expected_sha256=contradiction.recorded.digest.value.hex(),
+        found_sha256=contradiction.digest.value.hex(),
+    )
+    token = otel_context.attach(context_from(fact.traceparent))
+    try:
+        transaction.emit(
+            event,
+            subject=f"entry/{contradiction.recorded.position}",
+            actor=ACTOR,
+            correlation_id=fact.correlation_id,
+            causation_id=fact.event_id,
+        )
+    finally:
+        otel_context.detach(token)

@@ -1,0 +1,70 @@
+"""Epochs and tiles in PostgreSQL, inside of a transaction of the sequencer."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from yoyaku.audit_log.domain.new_entry import Epoch
+from yoyaku.postgres.pool import Connection
+from yoyaku.tlog.tile_tree import TileTree, tiles_for_rebuild
+from yoyaku.tlog.tiles import TILE_WIDTH, TileId
+
+_NEWEST_EPOCH: Final = """
+SELECT epoch, origin, first_position, opened_at FROM audit_epoch ORDER BY epoch DESC LIMIT 1
+"""
+_OPEN_EPOCH: Final = "INSERT INTO audit_epoch (epoch, origin, first_position, opened_at) VALUES ($1, $2, $3, $4)"
+_LAST_HASHES: Final = """
+SELECT leaf_hash FROM audit_entry WHERE position >= $1 AND position < $2 ORDER BY position
+"""
+_TILES: Final = """
+SELECT t.level, t.tile_index, t.hashes
+  FROM unnest($2::smallint[], $3::bigint[]) AS wanted (level, tile_index)
+  JOIN audit_tile t ON t.epoch = $1 AND t.level = wanted.level AND t.tile_index = wanted.tile_index
+"""
+_KEEP_TILES: Final = """
+INSERT INTO audit_tile (epoch, level, tile_index, hashes)
+SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bytea[])
+"""
+
+
+class PostgresTreeRows:
+    """Epochs and tiles, on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def newest_epoch(self) -> Epoch | None:
+        """Return the epoch that entries go into; None before the first."""
+        row = await self._connection.fetchrow(_NEWEST_EPOCH)
+        return None if row is None else Epoch(*row)
+
+    async def open_epoch(self, epoch: Epoch) -> None:
+        """Begin a new tree; the head must be held."""
+        await self._connection.execute(_OPEN_EPOCH, epoch.number, epoch.origin, epoch.first_position, epoch.opened_at)
+
+    async def load_tree(self, epoch: Epoch, size: int) -> TileTree:
+        """Rebuild the tree of an epoch at a size. Raises MalformedTileError when rows that it needs are not there."""
+        end = epoch.first_position + size
+        leaves = await self._connection.fetch(_LAST_HASHES, end - size % TILE_WIDTH, end)
+        wanted = tiles_for_rebuild(size)
+        tiles = await tiles_at(self._connection, epoch.number, wanted)
+        return TileTree.rebuild(size, [row["leaf_hash"] for row in leaves], tiles)
+
+    async def keep_tiles(self, epoch: int, tiles: Sequence[tuple[TileId, bytes]]) -> None:
+        """Keep tiles that became full."""
+        if not tiles:
+            return
+        await self._connection.execute(
+            _KEEP_TILES,
+            epoch,
+            [tile.level for tile, _ in tiles],
+            [tile.index for tile, _ in tiles],
+            [hashes for _, hashes in tiles],
+        )
+
+
+async def tiles_at(connection: Connection, epoch: int, tiles: Sequence[TileId]) -> dict[TileId, bytes]:
+    """Return full tiles; those that are not there are left out."""
+    if not tiles:
+        return {}
+    rows = await connection.fetch(_TILES, epoch, [tile.level for tile in tiles], [tile.index for tile in tiles])
+    return {TileId(row["level"], row["tile_index"]): row["hashes"] for row in rows}

@@ -1,0 +1,1 @@
+"""Puts the audit log together: one module for each part; `service` runs them."""

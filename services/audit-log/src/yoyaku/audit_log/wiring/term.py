@@ -1,0 +1,79 @@
+"""What a leader does, from taking the lead to losing it: the log is made ready, then everything works side by side.
+
+Invariant: nothing is recorded before the log was made ready; all that a term does ends with it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from yoyaku.audit_log.adapters.postgres.log import PostgresLog
+from yoyaku.audit_log.entrypoints.sequencer import Sequencer
+from yoyaku.audit_log.settings import AuditLogSettings
+from yoyaku.audit_log.usecases.begin_term import BeginTerm
+from yoyaku.audit_log.usecases.growing_tree import GrowingTree
+from yoyaku.audit_log.usecases.record_facts import RecordFacts
+from yoyaku.messaging.condition import Condition
+from yoyaku.messaging.leadership import Lease
+from yoyaku.messaging.outbox import Outbox
+from yoyaku.messaging.waiting import set_within
+from yoyaku.postgres.errors import PostgresError
+from yoyaku.postgres.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One term of one leader: what its parts share."""
+
+    lease: Lease
+    log: PostgresLog
+    tree: GrowingTree
+
+
+Preparation = Callable[[Term], Awaitable[None]]
+"""Done in order at the start of a term, before anything is recorded; begun anew when the database was away."""
+LeaderWork = Callable[[Term, asyncio.Event], Coroutine[Any, Any, None]]
+"""Goes on until its argument is set; waits out what may be away, and lets LeadershipLostError through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """Runs terms; further parts of the service add their preparations and works in `service`."""
+
+    settings: AuditLogSettings
+    pool: Pool
+    outbox: Outbox
+    sequencer: Sequencer
+    stop: asyncio.Event
+    preparations: Sequence[Preparation] = field(default_factory=tuple)
+    works: Sequence[LeaderWork] = field(default_factory=tuple)
+
+    async def lead(self, lease: Lease) -> None:
+        """Lead until told to stop. Raises LeadershipLostError, alone or in a group, once the fence refuses."""
+        term = Term(lease, PostgresLog(self.pool, self.outbox, lease), GrowingTree())
+        if not await self._prepared(term):
+            return
+        ended = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            for work in self.works:
+                tasks.create_task(work(term, ended))
+            try:
+                await self.sequencer.run(lease, RecordFacts(term.log, term.tree))
+            finally:
+                ended.set()
+
+    async def _prepared(self, term: Term) -> bool:
+        """Make the log ready, waiting for the database; False when told to stop before."""
+        database = Condition(away="the term waits for the database", back="the term has the database back")
+        while not self.stop.is_set():
+            try:
+                await BeginTerm(term.log, term.tree, self.settings.environment)()
+                for prepare in self.preparations:
+                    await prepare(term)
+            except PostgresError as error:
+                await set_within(self.stop, database.is_away(str(error)))
+            else:
+                database.is_back()
+                return True
+        return False
