@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from yoyaku.audit_log.domain.entry import Page, Query
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
 from yoyaku.audit_log.domain.sequence import Contradiction, Recorded
 from yoyaku.audit_log.usecases.tree_ports import TreeRows
+
+ACTOR: Final = "service/audit-log"
+"""Who acts in the facts that this service tells by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from opentelemetry import context as otel_context
 
 from yoyaku.audit_log.domain.fact import headers_as_bytes
 from yoyaku.audit_log.domain.sequence import Contradiction
+from yoyaku.audit_log.usecases.ports import ACTOR
 from yoyaku.contracts.audit_v1 import IntegrityViolated
 from yoyaku.messaging.outbox import OutboxTransaction
 from yoyaku.observability.tracing import context_from
 from yoyaku.postgres.pool import Connection
-
-ACTOR: Final = "service/audit-log"
 
 _KEEP_CONTRADICTION: Final = """
 INSERT INTO audit_contradiction (source, number, found_sha256, kind, position, event_id, type, headers, body, stream,

@@ -9,9 +9,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from yoyaku.audit_log.adapters.postgres.log import ACTOR
 from yoyaku.audit_log.domain.segment import Segment
 from yoyaku.audit_log.usecases.archive_ports import ArchiveDamagedError
+from yoyaku.audit_log.usecases.ports import ACTOR
 from yoyaku.contracts.audit_v1 import IntegrityViolated, SegmentDeleted, SegmentSealed
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
