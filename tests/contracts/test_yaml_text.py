@@ -16,7 +16,7 @@ keys = words | st.sampled_from(
 scalars = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | keys
 documents = st.dictionaries(
     keys,
-    st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(keys, inner)),
+    st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(keys, inner), max_leaves=20),
 )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from yoyaku.booking.domain.closure import CLOSURES_LIMIT
 from yoyaku.booking.domain.errors import (
     ClosureNotFoundError,
     ClosureOverReservationsError,
@@ -100,9 +99,10 @@ async def test_whole_days_by_the_rooms_clock(house: Any) -> None:
 
 
 @pytest.mark.requirement("BK-01")
-async def test_closures_ahead_are_bounded(house: Any) -> None:
+async def test_closures_ahead_are_bounded(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("yoyaku.booking.usecases.close_room.CLOSURES_LIMIT", 3)
     starts_at = house.at(0)
-    for number in range(CLOSURES_LIMIT):
+    for number in range(3):
         moment = starts_at + number * HOUR
         await house.close(house.admin, house.room.id, Closing(Times(moment, moment + HOUR), "works"))
     with pytest.raises(TooManyClosuresError):
