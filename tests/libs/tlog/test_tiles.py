@@ -10,6 +10,7 @@ from yoyaku.tlog.tiles import (
     decode_bundle,
     encode_bundle,
     entries_path,
+    hash_at,
     parse_path,
     partial_tiles,
     tile_path,
@@ -108,6 +109,11 @@ def test_the_tiles_of_the_documents_example() -> None:
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=256))
 def test_a_bundle_reads_back_what_it_writes(entries: list[bytes]) -> None:
     assert decode_bundle(encode_bundle(entries), len(entries)) == entries
+
+
+def test_a_hash_is_found_by_its_place() -> None:
+    assert [hash_at(bytes(range(96)), place)[0] for place in range(3)] == [0, 32, 64]
+    assert {len(hash_at(bytes(96), place)) for place in range(3)} == {32}
 
 
 def test_a_bundle_is_lengths_and_entries() -> None:
