@@ -1,15 +1,44 @@
 """Settings of the audit log, read once from the environment (prefix `AUDIT_LOG_`) and passed down."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from yoyaku.messaging.settings import NatsSettings
 from yoyaku.observability.settings import ObservabilitySettings
 from yoyaku.postgres.settings import PostgresSettings
+from yoyaku.tlog.keys import Algorithm, VerifierKey
 
 _CONFIG = SettingsConfigDict(env_prefix="AUDIT_LOG_", env_nested_delimiter="__", frozen=True, extra="ignore")
+
+
+class OutsideWitnessSettings(BaseModel):
+    """A witness of somebody else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(
+        description="Its submission prefix: /add-checkpoint is asked below it. HTTPS, but on the loopback."
+    )
+    vkey: str = Field(description="Its verifier key of kind cosignature/v1, as it tells it.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_protected(cls, url: str) -> str:
+        parts = urlsplit(url)
+        loopback = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        if not (parts.scheme == "https" or loopback) or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("the address of a witness begins with https:// and has neither query nor fragment")
+        return url
+
+    @field_validator("vkey")
+    @classmethod
+    def _cosigns(cls, vkey: str) -> str:
+        if VerifierKey.parse(vkey).algorithm is not Algorithm.COSIGNATURE_V1:
+            raise ValueError("the key of a witness is of the kind cosignature/v1 (0x04)")
+        return vkey
 
 
 class AuditLogSettings(BaseSettings):
@@ -38,6 +67,10 @@ class AuditLogSettings(BaseSettings):
     witness_public_keys_file: Path | None = Field(
         default=None,
         description="Public keys of the witness in security-detector, one a line, hexadecimal; none: no witness.",
+    )
+    outside_witnesses: tuple[OutsideWitnessSettings, ...] = Field(
+        default=(),
+        description='Witnesses elsewhere (C2SP tlog-witness), as JSON: [{"url": "https://...", "vkey": "..."}].',
     )
     object_store_url: str | None = Field(
         default=None,

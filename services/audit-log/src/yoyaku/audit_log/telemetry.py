@@ -11,21 +11,32 @@ ENTRIES: Final = "yoyaku.audit.entries"
 """Counter: facts by what became of them: recorded, repeated, contradicting."""
 APPEND_DURATION: Final = "yoyaku.audit.append.duration"
 """Histogram, seconds: one transaction that appends a batch."""
+COSIGN_REQUESTS: Final = "yoyaku.audit.cosign.requests"
+"""Counter: rounds in which a witness was asked for a cosignature, by how they ended."""
+COSIGNATURE_AGE: Final = "yoyaku.audit.cosignature.age"
+"""Gauge, seconds: since the newest cosignature; of several outside witnesses the oldest. Absent on a standby."""
 APPEND_SPAN: Final = "append entry"
 """Span of one fact's append; `yoyaku.audit.position` says where it went."""
 POSITION_ATTRIBUTE: Final = "yoyaku.audit.position"
 BATCH_ATTRIBUTE: Final = "messaging.batch.message_count"
 
 TRACER = tracer(SCOPE)
-_METER = meter(SCOPE)
+METER = meter(SCOPE)
 
-entries = _METER.create_counter(ENTRIES, unit="{entry}", description="Facts by what became of them")
-append_duration = _METER.create_histogram(APPEND_DURATION, unit="s", description="One append of a batch")
+entries = METER.create_counter(ENTRIES, unit="{entry}", description="Facts by what became of them")
+append_duration = METER.create_histogram(APPEND_DURATION, unit="s", description="One append of a batch")
+cosign_requests = METER.create_counter(COSIGN_REQUESTS, unit="{request}", description="Checkpoints sent to witnesses")
 
 OUTCOMES: Final = ("recorded", "repeated", "contradicting")
+
+COSIGN_OUTCOMES: Final = ("cosigned", "away", "denied", "refused")
+WITNESS_KINDS: Final = ("inner", "outside")
 
 
 def create_series() -> None:
     """Make every series, so that the first fact of a kind is a step from zero."""
     for outcome in OUTCOMES:
         entries.add(0, {"outcome": outcome})
+    for outcome in COSIGN_OUTCOMES:
+        for kind in WITNESS_KINDS:
+            cosign_requests.add(0, {"outcome": outcome, "witness": kind})
