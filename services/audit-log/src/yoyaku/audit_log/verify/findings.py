@@ -153,6 +153,8 @@ def what_happened(window: Window, fields: Callable[[bytes], tuple[int | None, st
 
 def _at_the_end(window: Window, at: int) -> tuple[str, int, int, str]:
     index = window.start + at
+    if window.problem and at == len(window.want):
+        return INSERTED, index, index, "the bundle goes on after its last entry"
     if window.problem:
         return EDITED, index, index, f"it cannot be read: {window.problem}"
     if at < len(window.want):

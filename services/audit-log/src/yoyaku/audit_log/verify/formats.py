@@ -377,13 +377,16 @@ def read_file(path: Path, name: str, limit: int) -> bytes | None:
         raise InputError(f"{name}: no permission to read it") from None
     except (OSError, ValueError) as error:
         raise DamageError(f"{name}: {getattr(error, 'strerror', None) or error}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise DamageError(f"{name}: no regular file")
         if status.st_size > limit:
             raise DamageError(f"{name}: {status.st_size} bytes, more than the {limit} that it can have")
-        return file.read(limit)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(descriptor)
 
 
 def given_file(path: Path, limit: int) -> bytes:

@@ -205,15 +205,15 @@ class Walk:
         computed = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
         self.report.entries += len(leaves)
         fits = len(leaves) == width and not problem
-        if stored is None and not fits:
-            self.stop = index * WIDTH + min(width, len(leaves)), problem
-            computed = computed[:width]
-            self._compare(index * WIDTH, computed, self._read_entries(index * WIDTH, leaves[:width]))
-            return None
-        if stored is None or computed == stored or (fits and self._is_vouched_for(index, width, computed)):
+        if fits and (stored is None or computed == stored or self._is_vouched_for(index, width, computed)):
             if stored is not None and computed != stored:
                 self._note_misfit(0, index, width)
             return computed, self._read_entries(index * WIDTH, leaves)
+        if stored is None:
+            # There is nothing to go on with; smaller checkpoints still say something about what is here.
+            self.stop = index * WIDTH + min(width, len(leaves)), problem
+            self._compare(index * WIDTH, computed[:width], self._read_entries(index * WIDTH, leaves[:width]))
+            return None
         if bundle is not None:
             self.suspects.append(index)
             for at, leaf in enumerate(leaves):
