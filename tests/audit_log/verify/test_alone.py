@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import cryptography
 import pytest
 
 import yoyaku.audit_log.verify
+from yoyaku.audit_log.domain.leaf import Sealing
+from yoyaku.audit_log.domain.leaf import leaf_of as service_leaf_of
 from yoyaku.audit_log.verify.formats import COSIGNATURE, LOG_SIGNATURE, Key
 from yoyaku.audit_log.verify.judge import verify
 from yoyaku.audit_log.verify.proof import check
@@ -112,6 +115,31 @@ def test_an_export_that_the_logs_own_library_wrote_is_whole_and_its_proof_holds(
     assert report.is_whole, report.findings
     assert (report.checkpoints, report.cosigned_entries) == (3, 1000)
     assert check(proven, keys=keys, witnesses=witnesses).entry["position"] == 617
+
+
+def test_the_leaves_that_the_service_writes_are_entries(fact: Callable[..., Any], keys: Any, tmp_path: Path) -> None:
+    sealing = Sealing(
+        lambda key, pointer, plain: {"key": key, "sealed": "AAAA"},
+        address_key="person/1",
+        body_key="person/1",
+        body_fields=frozenset({"title"}),
+    )
+    facts = [
+        fact(0),
+        fact(1, body=b'{"title":"A"}'),
+        fact(2, body=b"\xff"),
+        fact(3, body=b'{"a":"' + b"x" * 70_000 + b'"}'),
+    ]
+    history = History()
+    for position, one in enumerate(facts):
+        written = service_leaf_of(one, position, history.now, sealing if position else None)
+        history.leaves.append(written.leaf)
+        if written.beside is not None:
+            history.bodies[sha256(written.beside).hexdigest()] = written.beside
+    history.keep(keys.log, keys.witness)
+    report = keys.verify(files_of(history), tmp_path)
+    assert report.is_whole, report.findings
+    assert (report.entries, report.bodies) == (4, 1)
 
 
 def test_the_exports_of_these_tests_are_taken_by_code_of_others(keys: Any, tmp_path: Path) -> None:
