@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from yoyaku.tlog.checkpoint import Checkpoint
 from yoyaku.tlog.cosignature import cosign
 from yoyaku.tlog.keys import Algorithm, SigningKey
 from yoyaku.tlog.merkle import leaf_hash
-from yoyaku.tlog.note import Note
+from yoyaku.tlog.note import Note, parse_note
+from yoyaku.tlog.proof import LogProof
+from yoyaku.tlog.tile_proofs import inclusion_proof, tiles_for_inclusion
 from yoyaku.tlog.tile_tree import TileTree
 from yoyaku.tlog.tiles import bundles_of, encode_bundle, entries_path, tile_path
 
@@ -64,6 +67,22 @@ def test_our_folder_is_a_log_to_others(honest: Path) -> None:
     assert checked.holds, checked.says
     root = Checkpoint.parse((honest / "checkpoint").read_text().split("\n\n")[0] + "\n").root.hex()
     assert f"ok: audit.yoyaku/test/1, size 70000, root {root}, cosigned by 1, checkpoints kept: 5" in checked.says
+
+
+def test_our_proof_is_one_to_others(honest: Path, tmp_path: Path) -> None:
+    entry, note = b'{"position":4711,"v":1}', parse_note((honest / "checkpoint").read_bytes())
+    tiles = {tile: (honest / tile_path(tile)).read_bytes() for tile in tiles_for_inclusion(4711, SIZE)}
+    proof = LogProof(4711, tuple(inclusion_proof(4711, SIZE, tiles)), note, extra=entry)
+    file = tmp_path / "one.tlog-proof"
+    file.write_bytes(proof.encode())
+    checked = check(file)
+    assert checked.holds, checked.says
+    assert "ok: audit.yoyaku/test/1, entry 4711 of 70000, 23 bytes, cosigned by 1" in checked.says
+    for wrong in (replace(proof, extra=b'{"position":4712,"v":1}'), replace(proof, index=4710)):
+        file.write_bytes(wrong.encode())
+        assert not check(file).holds
+    file.write_bytes(proof.encode())
+    assert not check(file, STRANGER).holds
 
 
 def flip(path: str, place: int = -1) -> Callable[[Path], None]:

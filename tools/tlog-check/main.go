@@ -2,10 +2,12 @@
 // the fsck and the client of github.com/transparency-dev/tessera, and the signatures of the formats package.
 //
 //	tlog-check -dir DIR -key VKEY [-origin ORIGIN] [-witness VKEY]
+//	tlog-check -proof FILE -key VKEY [-origin ORIGIN] [-witness VKEY]
 //
-// It verifies the signature of the checkpoint, hashes every entry bundle, compares every tile with what the entries lead
+// Of a directory it verifies the signature of the checkpoint, hashes every entry bundle, compares every tile with what the entries lead
 // to, and the root with the checkpoint. With -witness the checkpoint must carry that witness's cosignature too. Each file in
-// DIR/checkpoints must be signed, and the log must begin with it. Exit code 0 and one line when all holds, otherwise 1
+// DIR/checkpoints must be signed, and the log must begin with it. Of a proof file (C2SP tlog-proof with the entry as its
+// extra data) it verifies the checkpoint likewise, and that the entry is in its tree. Exit code 0 and one line when all holds, otherwise 1
 // and one line saying what does not.
 package main
 
@@ -23,6 +25,7 @@ import (
 
 	"github.com/transparency-dev/formats/log"
 	fnote "github.com/transparency-dev/formats/note"
+	tlogproof "github.com/transparency-dev/formats/proof"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"github.com/transparency-dev/tessera/api"
@@ -35,13 +38,14 @@ import (
 
 func main() {
 	dir := flag.String("dir", "", "the directory of the log")
+	proofFile := flag.String("proof", "", "a proof file, instead of a directory")
 	key := flag.String("key", "", "the log's verifier key")
 	origin := flag.String("origin", "", "the log's origin, when it is not the name of its key")
 	witness := flag.String("witness", "", "the verifier key of a witness that must have cosigned")
 	flag.Parse()
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
-	summary, err := check(context.Background(), *dir, *key, *origin, *witness)
+	summary, err := check(context.Background(), *dir, *proofFile, *key, *origin, *witness)
 	if err != nil {
 		text := err.Error()
 		if len(text) > 400 { // a tile that differs is told as a whole, in hex
@@ -53,7 +57,7 @@ func main() {
 	fmt.Println(summary)
 }
 
-func check(ctx context.Context, dir, key, origin, witness string) (string, error) {
+func check(ctx context.Context, dir, proofFile, key, origin, witness string) (string, error) {
 	verifier, err := fnote.NewVerifier(key)
 	if err != nil {
 		return "", fmt.Errorf("-key: %w", err)
@@ -68,6 +72,9 @@ func check(ctx context.Context, dir, key, origin, witness string) (string, error
 			return "", fmt.Errorf("-witness: %w", err)
 		}
 		witnesses = append(witnesses, w)
+	}
+	if proofFile != "" {
+		return inclusion(proofFile, origin, verifier, witnesses)
 	}
 	files := client.FileFetcher{Root: dir}
 	if err := wholeTree(ctx, files, verifier, origin); err != nil {
@@ -87,6 +94,34 @@ func check(ctx context.Context, dir, key, origin, witness string) (string, error
 	}
 	return fmt.Sprintf("ok: %s, size %d, root %x, cosigned by %d, checkpoints kept: %d",
 		newest.Origin, newest.Size, newest.Hash, len(witnesses), kept), nil
+}
+
+// inclusion verifies a proof file whose extra data is the entry.
+func inclusion(file, origin string, verifier note.Verifier, witnesses []note.Verifier) (string, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	var parsed tlogproof.TLogProof
+	if err := parsed.Unmarshal(raw); err != nil {
+		return "", err
+	}
+	checkpoint, err := open(parsed.Checkpoint, origin, verifier, witnesses)
+	if err != nil {
+		return "", fmt.Errorf("checkpoint: %w", err)
+	}
+	hashes := make([][]byte, 0, len(parsed.Hashes))
+	for _, h := range parsed.Hashes {
+		hashes = append(hashes, h[:])
+	}
+	leaf := rfc6962.DefaultHasher.HashLeaf(parsed.ExtraData)
+	if err := proof.VerifyInclusion(
+		rfc6962.DefaultHasher, parsed.Index, checkpoint.Size, leaf, hashes, checkpoint.Hash,
+	); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("ok: %s, entry %d of %d, %d bytes, cosigned by %d",
+		checkpoint.Origin, parsed.Index, checkpoint.Size, len(parsed.ExtraData), len(witnesses)), nil
 }
 
 // wholeTree runs fsck. It looks at its status meanwhile, because Check waits for ever once its only worker has left with an

@@ -23,15 +23,18 @@ class Checked:
     says: str
 
 
-def check_with_third_party(folder: Path, *, key: str, origin: str | None = None, witness: str | None = None) -> Checked:
-    """Check an export with it: verifier keys as text; with `witness` its cosignature must be on the checkpoint.
+def check_with_third_party(path: Path, *, key: str, origin: str | None = None, witness: str | None = None) -> Checked:
+    """Check a folder, or a proof file that holds its entry as extra data; verifier keys as text.
+
+    With `witness` its cosignature must be on the checkpoint.
 
     Skips the test where the checker cannot be had: no Go, or its modules cannot be downloaded.
     """
     binary = _built()
     if isinstance(binary, str):
         pytest.skip(binary)
-    arguments = ["-dir", str(folder), "-key", key, "-origin", origin or "", "-witness", witness or ""]
+    what = "-dir" if path.is_dir() else "-proof"
+    arguments = [what, str(path), "-key", key, "-origin", origin or "", "-witness", witness or ""]
     done = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=120, check=False)
     return Checked(holds=done.returncode == 0, says=(done.stdout + done.stderr).strip())
 
