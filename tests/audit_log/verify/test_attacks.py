@@ -172,3 +172,80 @@ def test_honest_histories_always_pass(
     assert report.is_whole, report.findings
     assert report.entries == len(history.leaves)
     assert report.cosigned_entries == sum(batches)
+
+
+def forged_by_the_log(honest: History, keys: Any, *, at: int) -> dict[str, bytes]:
+    """Return the export of a log that was rewritten from `at` on with its own key; what contradicts it is gone."""
+    leaves = list(honest.leaves)
+    leaves[at] = changed(leaves[at], actor="person/0815")
+    forged = History(leaves=leaves, now=honest.now)
+    forged.notes = {size: note if size <= at else forged.note([keys.log], size) for size, note in honest.notes.items()}
+    return files_of(forged)
+
+
+@pytest.mark.requirement("AU-03")
+def test_a_forgery_that_leaves_no_cosignature_behind_shows_by_their_absence(
+    honest: Callable[..., History], keys: Any, tmp_path: Path
+) -> None:
+    report = keys.verify(forged_by_the_log(honest(100, 156, 256, 90), keys, at=400), tmp_path)
+    assert [(found.kind, found.first, found.last) for found in report.findings] == [("uncosigned", 100, 601)]
+    assert "the newest cosigned checkpoint is of size 100" in report.findings[0].text
+
+
+def test_the_same_forgery_within_what_is_forgiven_cannot_be_seen_and_that_is_said(
+    honest: Callable[..., History], keys: Any, tmp_path: Path
+) -> None:
+    files = forged_by_the_log(honest(100, 156, 256, 90), keys, at=600)
+    report = keys.verify(files, tmp_path)
+    assert report.is_whole
+    assert any("the last 90 entries by a witness" in line for line in report.not_checked)
+
+
+def test_a_fork_is_not_dated_by_checkpoints_that_the_forger_could_sign(
+    honest: Callable[..., History], keys: Any, tmp_path: Path
+) -> None:
+    history = honest(100, 156, 256, 90)
+    report = keys.verify(forged_by_the_log(history, keys, at=400), tmp_path, since=[history.notes[602]])
+    forked = next(found for found in report.findings if found.kind == "forked")
+    assert (forked.first, forked.last) == (100, 601)
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0, (256, 511)), (1, (0, 599))])
+def test_what_was_rewritten_below_tiles_that_were_left_alone_is_narrowed_down_by_them(
+    level: int, expected: tuple[int, int], keys: Any, tmp_path: Path
+) -> None:
+    """Entries and tiles up to a level are rewritten, the tiles above and the checkpoint are not."""
+    history = History()
+    history.append(600, timedelta(seconds=1))
+    history.keep(keys.log, keys.witness)
+    files = files_of(history)
+    history.leaves[300] = changed(history.leaves[300], actor="person/0815")
+    rewritten = tiles_of(history.hashes) | bundles_of(history.leaves)
+    files |= {name: data for name, data in rewritten.items() if "entries" in name or int(name.split("/")[1]) <= level}
+    report = keys.verify(files, tmp_path)
+    assert report.first is not None
+    assert report.first.kind == "rewritten"
+    assert (report.first.first, report.first.last) == expected
+
+
+def test_two_acts_in_two_bundles_are_both_told(honest: Callable[..., History], keys: Any, tmp_path: Path) -> None:
+    history = honest(100, 156, 256, 90)
+    files = files_of(history)
+    leaves = list(history.leaves)
+    leaves[20] = changed(leaves[20], actor="person/0815")
+    del leaves[300]
+    report = keys.verify(files | bundles_of(leaves, 602), tmp_path)
+    assert [(found.kind, found.first) for found in report.findings] == [("edited", 20), ("deleted", 300)]
+    assert report.further == {"bundles that do not fit either": 1}
+
+
+def test_entries_of_a_later_epoch_are_named_by_their_positions(keys: Any, tmp_path: Path) -> None:
+    history = History(origin="audit.yoyaku/test/3", first_position=4711)
+    history.append(30)
+    log = replace(keys.log, name=history.origin)
+    history.keep(log, keys.witness)
+    files = files_of(history)
+    leaves = list(history.leaves)
+    leaves[12] = changed(leaves[12], actor="person/0815")
+    report = replace(keys, log=log, next=log).verify(files | bundles_of(leaves), tmp_path)
+    assert (report.first.kind, report.first.first) == ("edited", 4711 + 12)

@@ -84,7 +84,9 @@ class Report:
 
     def as_record(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
-        return {"whole": self.is_whole, "first": asdict(self.first) if self.first else None, **asdict(self)}
+        counted = {name: dict(getattr(self, name)) for name in ("signatures", "cosignatures", "further")}
+        first = asdict(self.first) if self.first else None
+        return {"whole": self.is_whole, "first": first, **asdict(self), **counted}
 
     def lines(self) -> Iterator[str]:
         """Say it to people: the verdict, the findings, what was checked and what was not."""

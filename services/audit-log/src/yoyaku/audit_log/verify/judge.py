@@ -167,17 +167,19 @@ class Judge:
                 shifted_from += 1
                 self._walk.report.further["bundles that do not fit either"] += 1
                 continue
-            kind, first, last, text = what_happened(self._window(index), self._index_and_time)
-            if kind in {kinds.EDITED, kinds.BACK_DATED} and told == 0 and self._all_the_rest_differs():
+            window = self._window(index)
+            kind, first, last, text = what_happened(window, self._index_and_time)
+            if kind in {kinds.EDITED, kinds.BACK_DATED} and told == 0 and self._all_the_rest_differs(window, first):
                 kind, last, text = self._renumbered(kind, first, last, text)
             elif kind == kinds.DELETED and (last == self._walk.head.size - 1 or first == self._walk.report.entries):
                 kind, last = kinds.TRUNCATED, self._walk.head.size - 1
             self._walk.add(kind, tile_name("entries", index, self._width(index)), text, first, last)
             shifted_from = index + 1 if kind in {kinds.DELETED, kinds.INSERTED, kinds.TRUNCATED} else -1
 
-    def _all_the_rest_differs(self) -> bool:
+    def _all_the_rest_differs(self, window: Window, first: int) -> bool:
         suspects, last = self._walk.suspects, (self._walk.head.size - 1) // WIDTH
-        return suspects[-1] == last == suspects[0] + len(suspects) - 1
+        to_the_end = suspects[-1] == last == suspects[0] + len(suspects) - 1
+        return to_the_end and set(window.want).isdisjoint(window.have[first - window.start :])
 
     def _renumbered(self, kind: str, first: int, last: int, text: str) -> tuple[str, int, str]:
         """Tell entries that were taken out or put in, and all after them numbered anew, by how many there are."""
