@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from yoyaku.audit_log.domain.inspection import FindingKind
 from yoyaku.observability.metrics import meter
 from yoyaku.observability.tracing import tracer
 
@@ -15,6 +16,12 @@ COSIGN_REQUESTS: Final = "yoyaku.audit.cosign.requests"
 """Counter: rounds in which a witness was asked for a cosignature, by how they ended."""
 COSIGNATURE_AGE: Final = "yoyaku.audit.cosignature.age"
 """Gauge, seconds: since the newest cosignature; of several outside witnesses the oldest. Absent on a standby."""
+INSPECTIONS: Final = "yoyaku.audit.inspections"
+"""Counter: verifications of the stored log by scope (rolling, whole) and outcome (whole, damaged)."""
+INSPECTION_DURATION: Final = "yoyaku.audit.inspection.duration"
+"""Histogram, seconds: one verification, by scope."""
+FINDINGS: Final = "yoyaku.audit.findings"
+"""Counter: what verification found wrong for the first time, by kind. Anything above zero is an alarm."""
 APPEND_SPAN: Final = "append entry"
 """Span of one fact's append; `yoyaku.audit.position` says where it went."""
 POSITION_ATTRIBUTE: Final = "yoyaku.audit.position"
@@ -26,6 +33,10 @@ METER = meter(SCOPE)
 entries = METER.create_counter(ENTRIES, unit="{entry}", description="Facts by what became of them")
 append_duration = METER.create_histogram(APPEND_DURATION, unit="s", description="One append of a batch")
 cosign_requests = METER.create_counter(COSIGN_REQUESTS, unit="{request}", description="Checkpoints sent to witnesses")
+
+inspections = METER.create_counter(INSPECTIONS, unit="{inspection}", description="Verifications of the stored log")
+inspection_duration = METER.create_histogram(INSPECTION_DURATION, unit="s", description="One verification")
+findings = METER.create_counter(FINDINGS, unit="{finding}", description="What verification found wrong")
 
 OUTCOMES: Final = ("recorded", "repeated", "contradicting")
 
@@ -40,3 +51,5 @@ def create_series() -> None:
     for outcome in COSIGN_OUTCOMES:
         for kind in WITNESS_KINDS:
             cosign_requests.add(0, {"outcome": outcome, "witness": kind})
+    for kind in FindingKind:
+        findings.add(0, {"kind": kind.value})

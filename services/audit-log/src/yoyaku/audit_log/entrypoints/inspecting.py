@@ -1,0 +1,98 @@
+"""Verification in the service: on schedule while leading, and when somebody asks.
+
+Invariant: what is found is kept, told and logged before the next inspection begins; one inspection at a time a process.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+from loguru import logger
+
+from yoyaku.audit_log import telemetry
+from yoyaku.audit_log.usecases.inspect_log import Scope
+from yoyaku.audit_log.usecases.report_inspection import InspectWhenDue, Report, ReportInspection, Timetable
+from yoyaku.contracts.rpc import AuditLogVerifyReply, AuditLogVerifyRequest
+from yoyaku.messaging.condition import Condition
+from yoyaku.messaging.rpc import RpcFailedError
+from yoyaku.messaging.waiting import set_within
+from yoyaku.postgres.errors import PostgresError
+
+LOOK_EVERY_SECONDS: Final = 30.0
+"""How often it is looked whether an inspection is due."""
+SHOWN_FINDINGS: Final = 50
+"""In one answer; all of them are in the log as facts."""
+
+
+class Inspecting:
+    """Runs inspections, one at a time."""
+
+    def __init__(
+        self, report: ReportInspection, when_due: InspectWhenDue, timetable: Timetable, now: Callable[[], datetime]
+    ) -> None:
+        self._report = report
+        self._when_due = when_due
+        self._timetable = timetable
+        self._now = now
+        self._one_at_a_time = asyncio.Lock()
+
+    async def on_schedule(self, ended: asyncio.Event) -> None:
+        """Verify whenever it is due, until `ended` is set; waits while the database is away."""
+        database = Condition(away="verification waits for the database", back="verification has the database back")
+        while not ended.is_set():
+            try:
+                async with self._one_at_a_time:
+                    await _told(self._when_due())
+            except PostgresError as error:
+                await set_within(ended, database.is_away(str(error)))
+            else:
+                database.is_back()
+                await set_within(ended, LOOK_EVERY_SECONDS)
+
+    async def on_request(self, request: AuditLogVerifyRequest) -> AuditLogVerifyReply:
+        """Answer `rpc.audit-log.verify.v1`: verify now. Raises RpcFailedError `busy` while another one goes on."""
+        if self._one_at_a_time.locked():
+            raise RpcFailedError("busy", "an inspection is under way, ask again in a moment")
+        async with self._one_at_a_time:
+            since = None if request.whole else self._now() - self._timetable.rolling_window
+            report = await _told(self._report(Scope.WHOLE if request.whole else Scope.ROLLING, since))
+        assert report is not None
+        found = report.inspection
+        return AuditLogVerifyReply(
+            first_position=found.first_position,
+            entry_count=found.entry_count,
+            findings=tuple(
+                {
+                    "kind": finding.kind.value,
+                    "position": finding.position,
+                    "event_id": finding.event_id,
+                    "detail": finding.detail,
+                }
+                for finding in found.findings[:SHOWN_FINDINGS]
+            ),
+            duration_seconds=report.duration_seconds,
+        )
+
+
+async def _told(inspection: Awaitable[Report | None]) -> Report | None:
+    """Await an inspection, measure it and say what it found."""
+    report = await inspection
+    if report is None:
+        return None
+    found = report.inspection
+    telemetry.inspections.add(1, {"scope": found.scope.value, "outcome": "damaged" if found.findings else "whole"})
+    telemetry.inspection_duration.record(report.duration_seconds, {"scope": found.scope.value})
+    for finding in report.new_findings:
+        telemetry.findings.add(1, {"kind": finding.kind.value})
+        logger.bind(kind=finding.kind.value, position=finding.position).error(
+            f"the audit log is damaged: {finding.detail}"
+        )
+    logger.bind(
+        scope=found.scope.value,
+        entries=found.entry_count,
+        checkpoints=found.checkpoint_count,
+        findings=len(found.findings),
+        duration_seconds=round(report.duration_seconds, 3),
+    ).info("the audit log was verified")
+    return report
