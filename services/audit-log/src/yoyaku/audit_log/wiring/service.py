@@ -9,11 +9,13 @@ from loguru import logger
 from yoyaku.audit_log import telemetry
 from yoyaku.audit_log.adapters.postgres.entries import PostgresEntries
 from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
+from yoyaku.audit_log.entrypoints.cosigning import cosignature_check
 from yoyaku.audit_log.entrypoints.rpc import OnSearch
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.search_entries import SearchEntries
 from yoyaku.audit_log.wiring.term import Leading
+from yoyaku.audit_log.wiring.witnesses import witnesses_of
 from yoyaku.contracts.rpc import RPC_AUDIT_LOG_SEARCH_V1, AuditLogSearchRequest
 from yoyaku.lifecycle.health import leader_health
 from yoyaku.lifecycle.leading import leaders_pool
@@ -56,15 +58,25 @@ async def run(settings: AuditLogSettings, stop: asyncio.Event) -> None:
             broker=broker,
             leadership=leadership,
             consumers=lambda: sequencer.consumers,
+            more=[cosignature_check()],
         )
         outbox = Outbox(service=SERVICE, new_id=new_event_id, now=utc_now, wake=Waker(broker, service=SERVICE))
-        leading = Leading(settings, pool, outbox, sequencer, stop)
-        works: dict[str, Work] = {
-            "relay": Relay(pool, broker, service=SERVICE).run,
-            "partitions": partial(_keep_partitions, pool, settings.partition_months_ahead),
-            "sequencer": partial(leadership.lead, leading.lead),
-        }
-        await serve_until(stop, works, broker=broker, health=health, health_port=settings.health_port)
+        async with witnesses_of(settings, pool, outbox, broker, now=utc_now) as witnesses:
+            leading = Leading(
+                settings,
+                pool,
+                outbox,
+                sequencer,
+                stop,
+                preparations=[*witnesses.preparations],
+                works=[*witnesses.works],
+            )
+            works: dict[str, Work] = {
+                "relay": Relay(pool, broker, service=SERVICE).run,
+                "partitions": partial(_keep_partitions, pool, settings.partition_months_ahead),
+                "sequencer": partial(leadership.lead, leading.lead),
+            }
+            await serve_until(stop, works, broker=broker, health=health, health_port=settings.health_port)
 
 
 async def _keep_partitions(pool: Pool, months_ahead: int, stop: asyncio.Event) -> None:

@@ -29,6 +29,8 @@ class Term:
     lease: Lease
     log: PostgresLog
     tree: GrowingTree
+    may_sign: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the log was compared with what is known of it outside; no checkpoint is signed before."""
 
 
 Preparation = Callable[[Term], Awaitable[None]]

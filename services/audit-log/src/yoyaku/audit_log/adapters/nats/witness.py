@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from yoyaku.audit_log.domain.epochs import KnownCheckpoint, known_checkpoint
+from yoyaku.audit_log.usecases.reconcile import SourceAwayError
 from yoyaku.audit_log.usecases.witness_ports import WitnessAnswer, WitnessAwayError
 from yoyaku.contracts.rpc import (
     RPC_SECURITY_DETECTOR_COSIGNED_V1,
@@ -14,6 +16,7 @@ from yoyaku.contracts.rpc import (
 )
 from yoyaku.messaging.broker import ServiceBroker
 from yoyaku.messaging.rpc import RpcFailedError, RpcUnavailableError, request
+from yoyaku.tlog.errors import TlogError
 from yoyaku.tlog.keys import VerifierKey
 
 TIMEOUT_SECONDS: Final = 5.0
@@ -49,3 +52,22 @@ class InnerWitness:
         except (RpcUnavailableError, RpcFailedError) as error:
             raise WitnessAwayError(str(error)) from error
         return reply.note
+
+
+class CosignedByWitness:
+    """The newest checkpoints that the witness of this system cosigned."""
+
+    name: Final = "the witness"
+
+    def __init__(self, witness: InnerWitness) -> None:
+        self._witness = witness
+
+    async def newest(self, origin: str) -> KnownCheckpoint | None:
+        """Return the newest cosigned checkpoint of an origin. Raises SourceAwayError, also for one that is not its."""
+        try:
+            note = await self._witness.newest(origin)
+            return None if note is None else known_checkpoint(note, origin, self._witness.keys, self.name)
+        except WitnessAwayError as away:
+            raise SourceAwayError(str(away)) from away
+        except TlogError as odd:
+            raise SourceAwayError(f"its checkpoint cannot be used: {odd}") from None

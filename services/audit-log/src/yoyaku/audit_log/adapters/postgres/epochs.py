@@ -1,0 +1,176 @@
+"""Epochs in PostgreSQL: the end of the log, held, and a new tree begun at it.
+
+Invariant: an epoch, its first entry and the fact of a violation are committed together; nobody appends in between.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import NAMESPACE_URL, uuid5
+
+from yoyaku.audit_log.adapters.postgres.log import PostgresLogTransaction
+from yoyaku.audit_log.domain.epochs import Contradiction, KnownCheckpoint
+from yoyaku.audit_log.domain.fact import Fact, Origin, readable_fact
+from yoyaku.audit_log.domain.leaf import leaf_of
+from yoyaku.audit_log.domain.new_entry import Epoch, NewEntry
+from yoyaku.audit_log.domain.result import result_of
+from yoyaku.audit_log.domain.sequence import FactDigest
+from yoyaku.audit_log.usecases.growing_tree import NoEpochError
+from yoyaku.audit_log.usecases.ports import Head
+from yoyaku.contracts.audit_v1 import EpochOpened, IntegrityViolated
+from yoyaku.contracts.registry import dataschema, encode
+from yoyaku.messaging.leadership import Lease
+from yoyaku.messaging.outbox import Outbox, OutboxTransaction
+from yoyaku.postgres.pool import Pool
+from yoyaku.postgres.transaction import transaction
+from yoyaku.tlog.checkpoint import Checkpoint
+
+ACTOR: Final = "service/audit-log"
+SOURCE: Final = "/audit-log/epochs"
+"""The source of the first entries of epochs: each is numbered by its epoch. They come from no outbox."""
+_NO_STREAM: Final = "none"
+
+_NEWEST: Final = "SELECT epoch, origin, first_position, opened_at FROM audit_epoch ORDER BY epoch DESC LIMIT 1"
+_SIGNED: Final = """
+SELECT c.epoch, c.size, c.root, c.note FROM audit_checkpoint_latest c JOIN audit_epoch e USING (epoch)
+ WHERE e.origin = $1
+"""
+
+
+class PostgresEpochs:
+    """The log's trees, for as long as the lease is held."""
+
+    def __init__(self, pool: Pool, outbox: Outbox, lease: Lease) -> None:
+        self._pool = pool
+        self._outbox = outbox
+        self._lease = lease
+
+    async def newest(self) -> Epoch:
+        """Return the newest epoch. Raises NoEpochError before the first, and the errors of yoyaku.postgres."""
+        async with transaction(self._pool, read_only=True) as connection:
+            row = await connection.fetchrow(_NEWEST)
+        if row is None:
+            raise NoEpochError("no epoch of the audit log is open")
+        return Epoch(*row)
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator["PostgresHeldLog"]:
+        """Hold the end of the log for one transaction. Raises LeadershipLostError and as `newest`."""
+        async with self._outbox.transaction(self._pool) as outgoing:
+            await self._lease.fence(outgoing.connection)
+            log = PostgresLogTransaction(outgoing)
+            head = await log.hold_head()
+            epoch = await log.tree.newest_epoch()
+            if epoch is None:
+                raise NoEpochError("no epoch of the audit log is open")
+            yield PostgresHeldLog(outgoing, log, head, epoch)
+
+
+class PostgresHeldLog:
+    """The end of the log in one transaction."""
+
+    def __init__(self, outgoing: OutboxTransaction, log: PostgresLogTransaction, head: Head, epoch: Epoch) -> None:
+        self._outgoing = outgoing
+        self._log = log
+        self._head = head
+        self.epoch = epoch
+        self.size = head.next_position - epoch.first_position
+
+    async def root(self, size: int) -> bytes:
+        """Compute the root at a size up to `size`. Raises MalformedTileError when rows are missing."""
+        return (await self._log.tree.load_tree(self.epoch, size)).root()
+
+    async def open_epoch(self, why: Contradiction, origin: str, abandoned_root: bytes) -> Epoch:
+        """Begin a tree at the next position, with the fact of it as its first entry; tell a violation."""
+        opened = Epoch(why.next_epoch, origin, self._head.next_position, self._head.recorded_at)
+        fact = EpochOpened(
+            epoch=opened.number,
+            origin=origin,
+            first_position=opened.first_position,
+            previous_checkpoint=why.known.note if why.known else await self._last_word(abandoned_root),
+            abandoned_size=self.size,
+            abandoned_root_sha256=abandoned_root.hex(),
+        )
+        await self._log.tree.open_epoch(opened)
+        await self._log.append([_first_entry(opened, fact)])
+        if why.known is not None and why.divergence.is_violation:
+            await self._tell(why, why.known, opened, abandoned_root)
+        return opened
+
+    async def _last_word(self, root: bytes) -> str:
+        """Give the newest checkpoint that the abandoned tree has; its unsigned text when none was ever signed."""
+        row = await self._outgoing.connection.fetchrow(_SIGNED, self.epoch.origin)
+        return row["note"] if row else Checkpoint(self.epoch.origin, self.size, root).text()
+
+    async def _tell(self, why: Contradiction, known: KnownCheckpoint, opened: Epoch, abandoned_root: bytes) -> None:
+        comparable = known.epoch == self.epoch.number and known.size <= self.size
+        found = await self.root(known.size) if comparable else abandoned_root
+        held = f"{self.size} entries of epoch {self.epoch.number}"
+        event = IntegrityViolated(
+            kind=why.divergence.value,
+            event_id=_event_id(opened),
+            source=self.epoch.origin,
+            number=known.size,
+            expected_sha256=known.root.hex(),
+            found_sha256=found.hex(),
+            position=opened.first_position,
+            detail=f"{known.known_by} knows size {known.size} of epoch {known.epoch}; the database holds {held}. "
+            f"Epoch {opened.number} begins.",
+        )
+        self._outgoing.emit(event, subject=f"epoch/{opened.number}", actor=ACTOR, causation_id=_event_id(opened))
+
+
+class SignedInDatabase:
+    """The newest checkpoint that the database itself says was signed: its entries must hold what it vouches for."""
+
+    name: Final = "the database"
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def newest(self, origin: str) -> KnownCheckpoint | None:
+        """Return the newest signed checkpoint of an origin. Raises the errors of yoyaku.postgres."""
+        async with transaction(self._pool, read_only=True) as connection:
+            row = await connection.fetchrow(_SIGNED, origin)
+        return KnownCheckpoint(row["epoch"], row["size"], row["root"], row["note"], self.name) if row else None
+
+
+def _event_id(epoch: Epoch) -> str:
+    """Give the id of an epoch's first fact: the same for the same origin, wherever it is computed."""
+    return str(uuid5(NAMESPACE_URL, epoch.origin))
+
+
+def _first_entry(epoch: Epoch, opened: EpochOpened) -> NewEntry:
+    fact = _fact(epoch, opened)
+    written = leaf_of(fact, epoch.first_position, epoch.opened_at)
+    return NewEntry(
+        position=epoch.first_position,
+        recorded_at=epoch.opened_at,
+        epoch=epoch.number,
+        written=written,
+        leaf_hash=written.hash,
+        fact=fact,
+        result=result_of(fact.type),
+        digest=FactDigest(fact.fact_sha256),
+        client=None,
+    )
+
+
+def _fact(epoch: Epoch, opened: EpochOpened) -> Fact:
+    return readable_fact(
+        source=SOURCE,
+        number=epoch.number,
+        event_id=_event_id(epoch),
+        type=EpochOpened.TYPE,
+        occurred_at=epoch.opened_at,
+        actor=ACTOR,
+        subject=f"epoch/{epoch.number}",
+        correlation_id=_event_id(epoch),
+        causation_id=None,
+        client_address=None,
+        dataschema=dataschema(EpochOpened.TYPE),
+        traceparent=None,
+        body=encode(opened),
+        headers={},
+        origin=Origin(_NO_STREAM, 0),
+    )

@@ -1,0 +1,107 @@
+"""When a tree must not go on: somebody outside knows of it what the database does not hold (AU-02).
+
+Invariant: no two trees ever have one origin, as far as anybody outside knows: a new epoch has a higher number than any
+that is known anywhere.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from yoyaku.audit_log.domain.new_entry import Epoch, origin_of
+from yoyaku.tlog.checkpoint import Checkpoint
+from yoyaku.tlog.errors import UnverifiedNoteError, shown
+from yoyaku.tlog.keys import VerifierKey
+from yoyaku.tlog.note import parse_note, verify
+
+_ORIGIN: Final = re.compile(
+    r"audit\.yoyaku/(?P<environment>[a-z0-9][a-z0-9-]{0,62})/(?P<epoch>[1-9][0-9]{0,8})", re.ASCII
+)
+
+
+class Divergence(StrEnum):
+    """Why a new epoch is opened; the first two are kinds of `audit.integrity.violated.v1`."""
+
+    TRUNCATED = "log_truncated"
+    """A checkpoint is known of a tree that is larger, or of an epoch that the database does not know."""
+    FORKED = "checkpoint_forked"
+    """A checkpoint is known of this tree's past, with another root."""
+    MOVED = "environment_changed"
+    """The database is that of another environment: its log must not be continued under that name here."""
+
+    @property
+    def is_violation(self) -> bool:
+        """Whether somebody has to be told that the log's integrity is violated."""
+        return self is not Divergence.MOVED
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCheckpoint:
+    """A checkpoint of this environment's log that is known outside of the database, its signatures verified."""
+
+    epoch: int
+    size: int
+    root: bytes
+    note: str
+    known_by: str
+    """Who knows it, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What is known outside and cannot be true beside the database."""
+
+    divergence: Divergence
+    known: KnownCheckpoint | None
+    """None when the environment changed."""
+    next_epoch: int
+    """The number for the tree that begins now."""
+
+
+def known_checkpoint(note: str, origin: str, keys: Iterable[VerifierKey], known_by: str) -> KnownCheckpoint:
+    """Read what somebody outside says is a checkpoint of `origin`. Raises TlogError unless one of the keys signed it.
+
+    `keys` are the log's or a witness's: each has verified what it signs.
+    """
+    parsed = parse_note(note)
+    verify(parsed, keys)
+    checkpoint = Checkpoint.parse(parsed.text)
+    found = _ORIGIN.fullmatch(checkpoint.origin)
+    if checkpoint.origin != origin or found is None:
+        raise UnverifiedNoteError(f"the checkpoint is of {shown(checkpoint.origin)}, not of {shown(origin)}")
+    return KnownCheckpoint(int(found["epoch"]), checkpoint.size, checkpoint.root, note, known_by)
+
+
+def sizes_to_compare(epoch: Epoch, size: int, known: Iterable[KnownCheckpoint]) -> list[int]:
+    """Name the sizes at which the root of the present tree has to be known for `contradiction`."""
+    return sorted({one.size for one in known if one.epoch == epoch.number and one.size <= size})
+
+
+def contradiction(
+    epoch: Epoch, size: int, roots: dict[int, bytes], known: Sequence[KnownCheckpoint], environment: str
+) -> Contradiction | None:
+    """Tell whether the tree of `epoch`, of `size` leaves, may go on; None when nothing speaks against it.
+
+    `roots`: the tree's own, at least at `sizes_to_compare`. Of several checkpoints that contradict it the newest is
+    named: the highest epoch, then the largest.
+    """
+    next_epoch = max([epoch.number, *(one.epoch for one in known)]) + 1
+    if epoch.origin != origin_of(environment, epoch.number):
+        return Contradiction(Divergence.MOVED, None, next_epoch)
+    wrong = [(one, divergence) for one in known if (divergence := _against(epoch, size, roots, one)) is not None]
+    if not wrong:
+        return None
+    newest, divergence = max(wrong, key=lambda pair: (pair[0].epoch, pair[0].size))
+    return Contradiction(divergence, newest, next_epoch)
+
+
+def _against(epoch: Epoch, size: int, roots: dict[int, bytes], known: KnownCheckpoint) -> Divergence | None:
+    if known.epoch > epoch.number:
+        return Divergence.TRUNCATED
+    if known.epoch < epoch.number:
+        return None
+    if known.size > size:
+        return Divergence.TRUNCATED
+    return Divergence.FORKED if roots[known.size] != known.root else None

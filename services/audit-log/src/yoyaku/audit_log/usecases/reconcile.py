@@ -1,0 +1,111 @@
+"""Compare the log with what is known of it outside, and begin a new tree where both cannot be true (AU-02)."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from yoyaku.audit_log.domain.epochs import Contradiction, KnownCheckpoint, contradiction, sizes_to_compare
+from yoyaku.audit_log.domain.new_entry import Epoch, origin_of
+
+EPOCHS_WITHOUT_A_CHECKPOINT: Final = 1
+"""Epochs in a row that may have been opened without anybody having cosigned them, and still be followed by others."""
+
+
+class SourceAwayError(Exception):
+    """A source of known checkpoints cannot be asked just now; the message says why."""
+
+
+class CheckpointSource(Protocol):
+    """Somebody outside of the database who keeps checkpoints of this log."""
+
+    @property
+    def name(self) -> str:
+        """Who that is, for people."""
+
+    async def newest(self, origin: str) -> KnownCheckpoint | None:
+        """Return the newest checkpoint of an origin, verified; none when it knows none. Raises SourceAwayError."""
+
+
+class HeldLog(Protocol):
+    """The end of the log in one transaction: nobody appends until it ends."""
+
+    @property
+    def epoch(self) -> Epoch:
+        """The newest epoch."""
+
+    @property
+    def size(self) -> int:
+        """How many entries it has."""
+
+    async def root(self, size: int) -> bytes:
+        """Compute the root of its tree at a size up to `size`."""
+
+    async def open_epoch(self, why: Contradiction, origin: str, abandoned_root: bytes) -> Epoch:
+        """Begin the tree `why.next_epoch`, record what is abandoned as its first entry, and tell a violation."""
+
+
+class Epochs(Protocol):
+    """The log's trees. Written while leading only."""
+
+    async def newest(self) -> Epoch:
+        """Return the newest epoch."""
+
+    def held(self) -> AbstractAsyncContextManager[HeldLog]:
+        """Hold the end of the log; what was done is committed when the block ends without an exception."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What came of a comparison."""
+
+    opened: Epoch | None
+    why: Contradiction | None
+    away: tuple[str, ...]
+    """Sources that could not be asked, with the reason."""
+
+
+class Reconcile:
+    """Asks every source once; each term of a leader begins with it."""
+
+    def __init__(self, epochs: Epochs, sources: Sequence[CheckpointSource], environment: str) -> None:
+        self._epochs = epochs
+        self._sources = sources
+        self._environment = environment
+
+    async def __call__(self) -> Reconciliation:
+        """Compare, and open a new epoch if need be.
+
+        Sources that are away are named, and nothing is concluded from their silence. Raises LeadershipLostError,
+        MalformedTileError when the tree cannot be read, and the errors of yoyaku.postgres.
+        """
+        newest = await self._epochs.newest()
+        known: list[KnownCheckpoint] = []
+        away: list[str] = []
+        for source in self._sources:
+            try:
+                known += await self._known_to(source, newest.number)
+            except SourceAwayError as error:
+                away.append(f"{source.name}: {error}")
+        opened, why = await self._compared(known)
+        return Reconciliation(opened, why, tuple(away))
+
+    async def _known_to(self, source: CheckpointSource, number: int) -> list[KnownCheckpoint]:
+        """Ask for this epoch and those after it, which the database may have lost; one may never have been cosigned."""
+        found, unknown = [], 0
+        while unknown <= EPOCHS_WITHOUT_A_CHECKPOINT:
+            checkpoint = await source.newest(origin_of(self._environment, number))
+            unknown = unknown + 1 if checkpoint is None else 0
+            found += [] if checkpoint is None else [checkpoint]
+            number += 1
+        return found
+
+    async def _compared(self, known: Sequence[KnownCheckpoint]) -> tuple[Epoch | None, Contradiction | None]:
+        async with self._epochs.held() as log:
+            epoch, size = log.epoch, log.size
+            roots = {at: await log.root(at) for at in sizes_to_compare(epoch, size, known)}
+            why = contradiction(epoch, size, roots, known, self._environment)
+            if why is None:
+                return None, None
+            opened = await log.open_epoch(why, origin_of(self._environment, why.next_epoch), await log.root(size))
+        return opened, why

@@ -1,0 +1,215 @@
+"""A database that is put back to an older state goes on in a new tree, which says what was abandoned."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import pytest
+
+from yoyaku.audit_log.adapters.postgres.epochs import PostgresEpochs, SignedInDatabase
+from yoyaku.audit_log.adapters.postgres.log import PostgresLog
+from yoyaku.audit_log.adapters.postgres.tree import PostgresTree
+from yoyaku.audit_log.domain.epochs import Divergence, KnownCheckpoint
+from yoyaku.audit_log.usecases.reconcile import CheckpointSource, Reconcile, Reconciliation, SourceAwayError
+from yoyaku.audit_log.usecases.record_facts import RecordFacts
+from yoyaku.contracts.audit_v1 import EpochOpened, IntegrityViolated
+from yoyaku.contracts.registry import decode
+from yoyaku.messaging.leadership import Lease
+from yoyaku.messaging.outbox import Outbox
+from yoyaku.postgres.pool import Pool, connected_pool
+from yoyaku.postgres.settings import PostgresSettings
+from yoyaku.testkit.databases import Database
+from yoyaku.tlog.checkpoint import Checkpoint
+from yoyaku.tlog.keys import SigningKey
+from yoyaku.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from yoyaku.tlog.note import parse_note
+
+pytestmark = pytest.mark.requirement("AU-02")
+
+Begun = Callable[[PostgresLog], Awaitable[RecordFacts]]
+FactOf = Callable[..., Any]
+
+
+@dataclass
+class Outside:
+    """Somebody who keeps checkpoints, by epoch."""
+
+    known: dict[int, KnownCheckpoint]
+    name: str = "the witness"
+    is_away: bool = False
+
+    async def newest(self, origin: str) -> KnownCheckpoint | None:
+        if self.is_away:
+            raise SourceAwayError("nobody answers")
+        return self.known.get(int(origin.rpartition("/")[2]))
+
+
+def checkpoint(size: int, root: bytes, epoch: int = 1) -> KnownCheckpoint:
+    key = SigningKey(f"audit.yoyaku/test/{epoch}", b"\x01" * 32)
+    note = Checkpoint(key.name, size, root).sign([key]).encode().decode()
+    return KnownCheckpoint(epoch, size, root, note, "the witness")
+
+
+@dataclass
+class Term:
+    """A term on one database."""
+
+    pool: Pool
+    lease: Lease
+    outbox: Outbox
+    record: RecordFacts
+
+    async def reconcile(self, *sources: CheckpointSource, environment: str = "test") -> Reconciliation:
+        return await Reconcile(PostgresEpochs(self.pool, self.outbox, self.lease), sources, environment)()
+
+    async def root(self, first: int = 0, count: int | None = None) -> bytes:
+        """Compute a root from the leaves themselves."""
+        rows = await self.pool.fetch("SELECT leaf FROM audit_entry WHERE position >= $1 ORDER BY position", first)
+        frontier = Frontier()
+        frontier.extend([leaf_hash(row["leaf"]) for row in rows[:count]])
+        return frontier.root()
+
+    async def told(self) -> list[IntegrityViolated]:
+        rows = await self.pool.fetch("SELECT type, body FROM outbox_event ORDER BY shard, number")
+        events = [decode(row["type"], row["body"]) for row in rows]
+        return [event for event in events if isinstance(event, IntegrityViolated)]
+
+
+@pytest.fixture
+def term_on(outbox: Outbox, held_lease: Any, begun: Begun) -> Callable[[PostgresSettings], Any]:
+    """`term_on(settings)` leads on a database for the time of the block."""
+
+    @asynccontextmanager
+    async def term_on(settings: PostgresSettings) -> AsyncIterator[Term]:
+        async with connected_pool(settings, application_name="test") as pool, held_lease(pool) as lease:
+            yield Term(pool, lease, outbox, await begun(PostgresLog(pool, outbox, lease)))
+
+    return term_on
+
+
+async def as_admin(database: Database, statement: str) -> None:
+    admin = await asyncpg.connect(
+        **database.admin.model_copy(update={"database": "postgres"}).connect_arguments("test")
+    )
+    try:
+        await admin.execute(statement)
+    finally:
+        await admin.close()
+
+
+def facts(fact: FactOf, numbers: Sequence[int]) -> list[Any]:
+    return [fact(number) for number in numbers]
+
+
+async def test_after_a_restore_the_log_goes_on_in_a_new_tree(
+    audit_database: Database, term_on: Callable[..., Any], fact: FactOf
+) -> None:
+    name = audit_database.name
+    async with term_on(audit_database.service) as term:
+        await term.record(facts(fact, range(300)))
+    await as_admin(audit_database, f'CREATE DATABASE "{name}_backup" TEMPLATE "{name}"')
+    try:
+        async with term_on(audit_database.service) as term:
+            await term.record(facts(fact, range(300, 350)))
+            cosigned = checkpoint(350, await term.root())
+            assert await term.reconcile(Outside({1: cosigned})) == Reconciliation(None, None, ())
+        await as_admin(audit_database, f'DROP DATABASE "{name}" WITH (FORCE)')
+        await as_admin(audit_database, f'CREATE DATABASE "{name}" TEMPLATE "{name}_backup"')
+        witness = Outside({1: cosigned})
+        async with term_on(audit_database.service) as term:
+            abandoned = await term.root()
+            # The producer publishes on; what is recorded before the witness was asked is abandoned with the tree.
+            await term.record(facts(fact, range(300, 310)))
+            witness.is_away = True
+            assert (await term.reconcile(witness)).away == ("the witness: nobody answers",)
+            witness.is_away = False
+            abandoned = await term.root()
+            found = await term.reconcile(witness)
+            assert found.opened is not None
+            assert found.why is not None
+            assert (found.opened.number, found.opened.origin) == (2, "audit.yoyaku/test/2")
+            assert (found.opened.first_position, found.why.divergence) == (310, Divergence.TRUNCATED)
+            await term.record(facts(fact, range(310, 320)))
+            rows = await term.pool.fetch(
+                "SELECT position, epoch, source, number, type, leaf FROM audit_entry WHERE position >= 309 ORDER BY 1"
+            )
+            assert [(row["position"], row["epoch"]) for row in rows[:3]] == [(309, 1), (310, 2), (311, 2)]
+            assert len(rows) == 12
+            entry = rows[1]
+            assert (entry["source"], entry["number"], entry["type"]) == ("/audit-log/epochs", 2, EpochOpened.TYPE)
+            opened = decode(EpochOpened.TYPE, json.dumps(json.loads(entry["leaf"])["body"]).encode())
+            assert isinstance(opened, EpochOpened)
+            assert opened.previous_checkpoint == cosigned.note
+            assert (opened.abandoned_size, opened.abandoned_root_sha256) == (310, abandoned.hex())
+            (told,) = await term.told()
+            assert (told.kind, told.number, told.position) == ("log_truncated", 350, 310)
+            assert (told.expected_sha256, told.found_sha256) == (cosigned.root.hex(), abandoned.hex())
+            assert await PostgresTree(term.pool).root(2, 11) == await term.root(310)
+            assert await PostgresTree(term.pool).root(1, 310) == abandoned
+            witness.known[2] = checkpoint(11, await term.root(310), 2)
+            assert await term.reconcile(witness) == Reconciliation(None, None, ())
+        # Put back once more, to before the new tree was begun: it gets a name that nobody knows.
+        await as_admin(audit_database, f'DROP DATABASE "{name}" WITH (FORCE)')
+        await as_admin(audit_database, f'CREATE DATABASE "{name}" TEMPLATE "{name}_backup"')
+        async with term_on(audit_database.service) as term:
+            found = await term.reconcile(witness)
+            assert found.opened is not None
+            assert (found.opened.number, found.opened.first_position) == (3, 300)
+    finally:
+        await as_admin(audit_database, f'DROP DATABASE "{name}_backup" WITH (FORCE)')
+
+
+async def test_a_rewritten_past_is_a_fork(audit_database: Database, term_on: Callable[..., Any], fact: FactOf) -> None:
+    async with term_on(audit_database.service) as term:
+        await term.record(facts(fact, range(9)))
+        assert (await term.reconcile(Outside({1: checkpoint(5, await term.root(0, 5))}))).opened is None
+        found = await term.reconcile(Outside({1: checkpoint(5, b"\xee" * 32)}))
+        assert found.why is not None
+        assert found.why.divergence is Divergence.FORKED
+        (told,) = await term.told()
+        assert (told.kind, told.expected_sha256) == ("checkpoint_forked", "ee" * 32)
+        assert told.found_sha256 == (await term.root(0, 5)).hex()
+
+
+async def test_what_the_database_signed_it_must_hold(
+    audit_database: Database, term_on: Callable[..., Any], fact: FactOf
+) -> None:
+    async with term_on(audit_database.service) as term:
+        await term.record(facts(fact, range(9)))
+        own = SignedInDatabase(term.pool)
+        assert (await term.reconcile(own)).opened is None
+        signed = checkpoint(20, b"\x07" * 32)
+        await term.pool.execute(
+            "INSERT INTO audit_checkpoint_latest VALUES (1, $1, $2, $3, now())", signed.size, signed.root, signed.note
+        )
+        found = await term.reconcile(own)
+        assert found.opened is not None
+        assert found.opened.first_position == 9
+        assert (await term.reconcile(own)).opened is None
+        # The copy of a database in another environment has a name of its own, and nobody is alarmed.
+        moved = await term.reconcile(own, environment="staging")
+        assert moved.opened is not None
+        assert moved.opened.origin == "audit.yoyaku/staging/3"
+        assert len(await term.told()) == 1
+        assert (await term.reconcile(own, environment="staging")).opened is None
+
+
+async def test_an_empty_log_of_a_known_origin_begins_anew(
+    audit_database: Database, term_on: Callable[..., Any]
+) -> None:
+    async with term_on(audit_database.service) as term:
+        found = await term.reconcile(Outside({1: checkpoint(5, b"\xee" * 32)}))
+        assert found.opened is not None
+        assert (found.opened.number, found.opened.first_position) == (2, 0)
+        body = await term.pool.fetchval("SELECT leaf FROM audit_entry")
+        assert json.loads(body)["body"]["abandoned_root_sha256"] == EMPTY_ROOT.hex()
+        moved = await term.reconcile(environment="staging")
+        assert moved.opened is not None
+        leaf = await term.pool.fetchval("SELECT leaf FROM audit_entry WHERE position = 1")
+        text = json.loads(leaf)["body"]["previous_checkpoint"]
+        assert Checkpoint.parse(text) == Checkpoint("audit.yoyaku/test/2", 1, await term.root(0, 1))
+        with pytest.raises(ValueError, match="empty line"):
+            parse_note(text)
