@@ -7,7 +7,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from yoyaku.contracts.rpc_models import RpcReply, RpcRequest
-from yoyaku.contracts.values import Actor, Moment
+from yoyaku.contracts.values import Actor, ClientAddress, Moment
+
+FilterText = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\x00]*$")]
+"""What an attribute of an entry can be; a longer one, or one with a NUL character, is in no entry."""
+AskedFrom = ClientAddress | None
 
 
 class AuditResult(StrEnum):
@@ -26,15 +30,20 @@ class AuditLogSearchRequest(RpcRequest):
 
     requested_by: Actor
     """Who reads."""
-    after_position: Annotated[int, Field(ge=-1)] = -1
+    asked_from: AskedFrom = None
+    """The reader's client address; recorded with the read."""
+    after_position: Annotated[int, Field(ge=-1, lt=2**63 - 1)] = -1
     """Read on after this position; -1 starts at the first."""
+    up_to_position: Annotated[int, Field(ge=-1, le=2**63 - 1)] | None = None
+    """Nothing after this position: what the first page answered, so that a reading of all pages ends, although each
+    page that is read becomes an entry itself."""
     limit: Annotated[int, Field(ge=1, le=500)] = 100
-    actor: str | None = None
-    subject: str | None = None
-    type: str | None = None
-    correlation_id: str | None = None
-    event_id: str | None = None
-    client_address: str | None = None
+    actor: FilterText | None = None
+    subject: FilterText | None = None
+    type: FilterText | None = None
+    correlation_id: FilterText | None = None
+    event_id: FilterText | None = None
+    client_address: FilterText | None = None
     """Only what came from this address; entries of a forgotten person are not found by it."""
     result: AuditResult | None = None
     occurred_from: Moment | None = None
@@ -75,6 +84,9 @@ class AuditEntry(RpcReply):
     """The event's body, when it is a JSON object."""
     opaque_body: str | None = None
     """The bytes in base64, when they are not."""
+    body_sha256: str | None = None
+    """Names a body too large for the entry's own bytes: the file `bodies/<sha256>`; `body` is then left out when it is
+    too large for an answer."""
 
 
 class AuditLogSearchReply(RpcReply):
@@ -83,14 +95,17 @@ class AuditLogSearchReply(RpcReply):
     entries: tuple[AuditEntry, ...]
     next_after_position: int | None
     """What to ask with for the next page; none at the end."""
+    up_to_position: int
+    """The last position of this reading: the newest entry when it began; -1 for an empty log."""
 
 
 class AuditLogShowRequest(RpcRequest):
     """Which entry to show whole; exactly one of the two."""
 
     requested_by: Actor
-    event_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    position: Annotated[int, Field(ge=0)] | None = None
+    asked_from: AskedFrom = None
+    event_id: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00]*$")] | None = None
+    position: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
 
 
 class AuditLogShowReply(RpcReply):
@@ -108,7 +123,7 @@ class AuditLogShowReply(RpcReply):
 class AuditLogCheckpointRequest(RpcRequest):
     """Of which epoch; the newest when left out."""
 
-    epoch: Annotated[int, Field(ge=1)] | None = None
+    epoch: Annotated[int, Field(ge=1, lt=2**31)] | None = None
 
 
 class AuditLogCheckpointReply(RpcReply):
@@ -123,7 +138,7 @@ class AuditLogCheckpointReply(RpcReply):
 class AuditLogConsistencyRequest(RpcRequest):
     """Prove that the tree of `new_size` extends the tree of `old_size`."""
 
-    epoch: Annotated[int, Field(ge=1)] | None = None
+    epoch: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     old_size: Annotated[int, Field(ge=0)]
     new_size: Annotated[int, Field(ge=0)]
 
@@ -139,8 +154,9 @@ class AuditLogFileRequest(RpcRequest):
     """One file of the layout: `checkpoint`, `checkpoints/<size>`, `tile/...`, `tile/entries/...`, `bodies/<sha256>`."""
 
     requested_by: Actor
+    asked_from: AskedFrom = None
     path: Annotated[str, Field(min_length=1, max_length=200)]
-    epoch: Annotated[int, Field(ge=1)] | None = None
+    epoch: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     offset: Annotated[int, Field(ge=0)] = 0
     """A file may be larger than an answer: read on from here."""
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from yoyaku.audit_log.domain.entry import Page, Query
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
 from yoyaku.audit_log.domain.sequence import Contradiction, Recorded
@@ -60,10 +59,3 @@ class Log(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[LogTransaction]:
         """Open a transaction; it commits when the block ends without an exception."""
-
-
-class Entries(Protocol):
-    """The read side."""
-
-    async def find(self, query: Query, max_bytes: int) -> Page:
-        """Return up to `query.limit` entries that hold `max_bytes` together; one entry always fits."""

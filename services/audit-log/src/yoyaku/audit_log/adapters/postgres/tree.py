@@ -63,6 +63,10 @@ class PostgresTree:
         """Read the right edge at a size, to append to. Raises as `root`."""
         return TileTree.restore(size, await self._tiles(epoch, partial_tiles(size)))
 
+    async def tile(self, epoch: int, tile: TileId) -> bytes:
+        """Read the hashes of a tile, or of the beginning of one. Raises as `root`."""
+        return (await self._tiles(epoch, [tile]))[tile]
+
     async def inclusion_proof(self, epoch: int, index: int, size: int) -> list[bytes]:
         """Read the proof of a leaf. Raises as `root`."""
         return inclusion_proof(index, size, await self._tiles(epoch, tiles_for_inclusion(index, size)))

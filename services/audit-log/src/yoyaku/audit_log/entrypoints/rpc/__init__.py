@@ -1,0 +1,1 @@
+"""Questions in, answered by any replica, a module each."""
