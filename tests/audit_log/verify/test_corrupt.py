@@ -12,7 +12,7 @@ import pytest
 
 from yoyaku.audit_log.verify.findings import Report
 from yoyaku.audit_log.verify.formats import InputError, Key
-from yoyaku.testkit.audit_exports import History, Signer, bundles_of, files_of, tiles_of, write_files
+from yoyaku.testkit.audit_exports import History, Signer, bundles_of, files_of, sample_entry, tiles_of, write_files
 
 MUTATIONS = 200
 
@@ -160,7 +160,24 @@ def test_bundles_that_are_gone_by_retention_are_passed_over_when_that_is_said(
     assert first_of(found()) == ("deleted", 0, "tile/entries/000")
     report = keys.verify(export, export, minimum_index=300)
     assert report.is_whole
-    assert any("256 entries that are gone by --minimum-index" in line for line in report.not_checked)
+    assert any("256 entries that retention deleted" in line for line in report.not_checked)
+
+
+def test_what_the_log_itself_says_it_deleted_may_be_gone_and_no_bundle_more(keys: Any, tmp_path: Path) -> None:
+    """Two months of 300 entries; the first is over. The bundle that holds entries of both is still there."""
+    history = History()
+    history.append(600)
+    fact = {"epoch": 1, "month": "2026-11", "first_position": 0, "entry_count": 300}
+    history.leaves.append(sample_entry(600, history.now, type="audit.segment.deleted.v1", body=fact))
+    history.keep(keys.log, keys.witness)
+    files = files_of(history)
+    del files["tile/entries/000"]
+    report = keys.verify(files, tmp_path / "first")
+    assert report.is_whole, report.findings
+    assert (report.entries, report.size) == (345, 601)
+    del files["tile/entries/001"]
+    report = keys.verify(files, tmp_path / "both")
+    assert (report.first.kind, report.first.first, report.first.last) == ("deleted", 256, 511)
 
 
 def test_a_body_beside_that_is_missing_or_another_is_named_with_its_entry(

@@ -57,7 +57,7 @@ def verify(
     walk.run(progress)
     Judge(walk, witnessed=bool(witnesses)).judge()
     _judge_witnesses(walk, trust, limits)
-    _tell_what_was_not_checked(walk, trust, limits, told=bool(elsewhere))
+    _tell_what_was_not_checked(walk, trust, told=bool(elsewhere))
     return report
 
 
@@ -81,6 +81,7 @@ class Judge:
             self._tell_fork()
         else:
             self._tell_rewriting()
+        self._tell_absent()
         self._tell_suspects()
         for finding in self._walk.odd:
             self._walk.report.add(finding)
@@ -158,6 +159,16 @@ class Judge:
         if tile is None:
             raise DamageError(tile_name(level, index, width))
         return tile
+
+    def _tell_absent(self) -> None:
+        """Tell bundles that are missing between others, save those at the start that retention may delete."""
+        gone = self._walk.deleted_end // WIDTH
+        for first, end in self._walk.absent:
+            from_ = max(first, gone) if first == 0 else first
+            if from_ < end:
+                self._walk.add(
+                    kinds.DELETED, tile_name("entries", from_), "no such file", from_ * WIDTH, end * WIDTH - 1
+                )
 
     def _tell_suspects(self) -> None:
         """Say what was done in each bundle that does not fit its tile; those that are only shifted are counted."""
@@ -275,7 +286,7 @@ def _judge_witnesses(walk: Walk, trust: Trust, limits: Limits) -> None:
     report.add(Finding(kinds.UNCOSIGNED, where, text, walk.start + first, walk.start + report.size - 1))
 
 
-def _tell_what_was_not_checked(walk: Walk, trust: Trust, limits: Limits, *, told: bool) -> None:
+def _tell_what_was_not_checked(walk: Walk, trust: Trust, *, told: bool) -> None:
     report, add = walk.report, walk.report.not_checked.append
     report.first_position = walk.start
     if not trust.witnesses:
@@ -291,8 +302,11 @@ def _tell_what_was_not_checked(walk: Walk, trust: Trust, limits: Limits, *, told
         add(f"{walk.anchors.strangers:,} kept checkpoints that only other keys have signed")
     if walk.anchors.others:
         add(f"{walk.anchors.others:,} files in checkpoints/ that are not named after a size")
-    if limits.minimum_index and report.entries < report.size:
-        add(f"{report.size - report.entries:,} entries that are gone by --minimum-index; their hashes were checked")
+    if walk.deleted_end and report.entries < report.size:
+        missing = report.size - report.entries
+        add(
+            f"{missing:,} entries that retention deleted, as the log or --minimum-index says; their hashes were checked"
+        )
     if walk.start:
         add(f"that the epoch begins at position {walk.start:,}: its first entry says so")
     add("whether every event became an entry, and what stands in sealed fields")

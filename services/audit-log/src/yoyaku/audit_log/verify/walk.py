@@ -30,6 +30,8 @@ from .formats import (
 )
 
 BODY_LIMIT: Final = 1 << 28
+DELETION: Final = "audit.segment.deleted.v1"
+"""The type of the fact that a month was deleted because its time is over."""
 BEYOND_ALL: Final = 1 << 63
 VERSION: Final = 1
 TIME: Final = re.compile(
@@ -45,7 +47,8 @@ class Limits:
 
     `tolerance_seconds`: by how much a time of recording may lie before the one before it. `uncosigned_seconds`: for how
     long entries may have been recorded that no given witness has seen. `minimum_index`: bundles that end at or before
-    this index may be gone (C2SP tlog-tiles, "Pruning"); their hashes are still wanted.
+    this index may be gone (C2SP tlog-tiles, "Pruning"), beside those of which the log says that retention deleted them;
+    their hashes are still wanted.
     """
 
     tolerance_seconds: float = 0.0
@@ -163,7 +166,10 @@ class Walk:
         self.misfits: list[str] = []
         """Tiles that do not fit the entries below them; the first few."""
         self.odd: list[Finding] = []
+        self.absent: list[tuple[int, int]] = []
         self.absent_from: int | None = None
+        self.deleted_end = limits.minimum_index
+        """Entries before this index may be gone: retention deleted them, as the log or the caller says."""
         self.stop: tuple[int, str] | None = None
         """At which entry there was nothing to go on with, and why it could not be read."""
         self._start: int | None = 0 if head.origin.endswith("/1") else None
@@ -259,12 +265,22 @@ class Walk:
             self.report.further[kinds.TILE] += 1
 
     def _note_absence(self, index: int, *, absent: bool) -> None:
-        """Keep where a run of absent bundles began; tell it when it ended."""
-        if absent and (index + 1) * WIDTH > self.limits.minimum_index:
-            self.absent_from = index if self.absent_from is None else self.absent_from
-        elif self.absent_from is not None:
-            first, self.absent_from = self.absent_from, None
-            self.add(kinds.DELETED, tile_name("entries", first), "no such file", first * WIDTH, index * WIDTH - 1)
+        """Keep where runs of absent bundles began and ended; the last may go on to the end of the log."""
+        if absent and self.absent_from is None:
+            self.absent_from = index
+        elif not absent and self.absent_from is not None:
+            if len(self.absent) <= kinds.SHOWN:
+                self.absent.append((self.absent_from, index))
+            else:
+                self.report.further[kinds.DELETED] += 1
+            self.absent_from = None
+
+    def _note_deletion(self, index: int, entry: dict[str, Any]) -> None:
+        """Believe the log when it says, in an entry that the signed tree holds, that older entries were deleted."""
+        body = entry.get("body")
+        first, count = (body.get("first_position"), body.get("entry_count")) if isinstance(body, dict) else (None, None)
+        if type(first) is int and type(count) is int and first + count - self.start <= index:
+            self.deleted_end = max(self.deleted_end, first + count - self.start)
 
     def add(self, kind: str, where: str, text: str, first: int, last: int) -> None:
         """Report what concerns the entries of these indices in the tree."""
@@ -284,6 +300,8 @@ class Walk:
                     raise DamageError(f"its version is {str(entry.get('v'))[:20]}; this verifier knows {VERSION}")
                 if "body_sha256" in entry:
                     self._body(index, entry)
+                if entry.get("type") == DELETION:
+                    self._note_deletion(index, entry)
             except DamageError as error:
                 self._note_odd(kinds.MALFORMED, index, str(error))
                 times.append(latest)
