@@ -42,7 +42,17 @@ REFUSED_TO = {
     ("GET", "/api/v1/calendars"): {"OPERATOR"},
     ("DELETE", "/api/v1/calendars/{calendar_id}"): {"OPERATOR"},
     ("GET", "/api/v1/audit/entries"): {"USER"},
+    ("GET", "/api/v1/audit/entries/{entry_id}"): {"USER"},
+    ("GET", "/api/v1/audit/entries/{entry_id}/proof"): {"USER"},
+    ("GET", "/api/v1/audit/stories/{correlation_id}"): {"USER"},
+    ("GET", "/api/v1/audit/checkpoint"): {"USER"},
+    ("GET", "/api/v1/audit/consistency"): {"USER"},
+    ("GET", "/api/v1/audit/log/{path}"): {"USER"},
     ("GET", "/api/v1/backups"): {"USER"},
+}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "/api/v1/reservations": {"date": "2033-01-01"},
+    "/api/v1/audit/consistency": {"from": 0, "to": 0},
 }
 BODIES: dict[str, dict[str, Any]] = {
     "/api/v1/users": {"user_id": "x", "display_name": "x", "role": "USER", "password": "x"},
@@ -76,7 +86,7 @@ async def routes(house: Any) -> list[tuple[str, str]]:
 async def call(house: Any, method: str, path: str, headers: dict[str, str], ids: dict[str, str] | None = None) -> Any:
     known = {"{room_id}": "2000000000", **(ids or {})}
     address = re.sub(r"{[a-z_]+_id}", lambda name: known.get(name[0]) or str(uuid4()), path)
-    params = {"date": "2033-01-01"} if (method, path) == ("GET", "/api/v1/reservations") else None
+    params = PARAMETERS.get(path) if method == "GET" else None
     body = BODIES.get(path) if method in {"POST", "PATCH", "PUT"} else None
     headers = {"If-Match": "*", **headers} if method == "PATCH" else headers
     return await house.client.request(method, address, params=params, json=body, headers=headers)

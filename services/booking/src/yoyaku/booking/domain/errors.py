@@ -13,6 +13,7 @@ BookingError
 │   ├── ClosureNotFoundError
 │   ├── ReservationNotFoundError
 │   ├── PersonNotFoundError
+│   ├── NotInAuditLogError          no such entry, checkpoint or file, or not any more
 │   └── SessionNotFoundError
 ├── ConflictError                   (409)
 │   ├── RoomAlreadyReservedError    another live reservation overlaps
@@ -146,6 +147,10 @@ class PersonNotFoundError(NotFoundError):
     def __init__(self, person_id: str) -> None:
         super().__init__(person_id)
         self.person_id = person_id
+
+
+class NotInAuditLogError(NotFoundError):
+    """The audit log has no such entry, checkpoint or file."""
 
 
 class SessionNotFoundError(NotFoundError):

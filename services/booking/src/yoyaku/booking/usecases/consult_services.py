@@ -1,4 +1,4 @@
-"""Read what other services keep, for those who watch over the system: the audit log and the list of backups."""
+"""Read what other services keep, for those who watch over the system: the list of backups."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,32 +6,14 @@ from typing import Protocol
 from yoyaku.booking.domain.person import Action
 from yoyaku.booking.usecases.caller import Caller
 from yoyaku.booking.usecases.check_permission import CheckPermission
-from yoyaku.contracts.rpc import AuditLogSearchReply, AuditLogSearchRequest, BackupListReply, BackupListRequest
+from yoyaku.contracts.rpc import BackupListReply, BackupListRequest
 
 
 class OtherServices(Protocol):
     """The services that answer. Raises ServiceUnavailableError and ServiceRefusedError."""
 
-    async def search_audit_log(self, request: AuditLogSearchRequest) -> AuditLogSearchReply:
-        """Ask the audit log for entries."""
-
     async def list_backups(self, request: BackupListRequest) -> BackupListReply:
         """Ask the backup coordinator for its runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class SearchAuditLog:
-    """Reads the audit log."""
-
-    services: OtherServices
-    check_permission: CheckPermission
-
-    async def __call__(self, caller: Caller, *, after_position: int, limit: int) -> AuditLogSearchReply:
-        """Return entries by position. Raises NotPermittedError, ServiceUnavailableError, ServiceRefusedError."""
-        await self.check_permission(caller, Action.READ_AUDIT)
-        return await self.services.search_audit_log(
-            AuditLogSearchRequest(requested_by=caller.actor, after_position=after_position, limit=limit)
-        )
 
 
 @dataclass(frozen=True, slots=True)

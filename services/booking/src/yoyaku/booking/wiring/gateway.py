@@ -23,10 +23,11 @@ from yoyaku.booking.domain.denials import Denial, DeniedTokens
 from yoyaku.booking.settings import PACKAGE, SERVICE, GatewaySettings
 from yoyaku.booking.usecases.check_permission import CheckPermission
 from yoyaku.booking.usecases.check_token import CheckToken
-from yoyaku.booking.usecases.consult_services import ListBackups, SearchAuditLog
+from yoyaku.booking.usecases.consult_services import ListBackups
 from yoyaku.booking.usecases.limit_requests import LimitRequests
 from yoyaku.booking.usecases.ports.chance import Clock, NewId
 from yoyaku.booking.usecases.ports.signing_keys import KeyPublisher
+from yoyaku.booking.usecases.read_audit_log import ReadAuditLog
 from yoyaku.booking.usecases.report_throttled import ReportThrottled
 from yoyaku.booking.wiring.calendars import Calendars, make_calendars
 from yoyaku.booking.wiring.identity import Identity, make_identity
@@ -56,7 +57,7 @@ class Gateway:
     rooms: Rooms
     calendars: Calendars
     reservations: Reservations
-    search_audit_log: SearchAuditLog
+    audit_log: ReadAuditLog
     list_backups: ListBackups
     check_token: CheckToken
     keys: KeyPublisher
@@ -127,7 +128,7 @@ async def running_gateway(
                 rooms=make_rooms(parts),
                 calendars=make_calendars(parts, outbox),
                 reservations=make_reservations(parts),
-                search_audit_log=SearchAuditLog(services, parts.check),
+                audit_log=ReadAuditLog(services, parts.check),
                 list_backups=ListBackups(services, parts.check),
                 check_token=CheckToken(tokens, denied),
                 keys=keys,

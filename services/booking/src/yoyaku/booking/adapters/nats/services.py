@@ -4,12 +4,24 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel
 
-from yoyaku.booking.domain.errors import ServiceRefusedError, ServiceUnavailableError
+from yoyaku.booking.domain.errors import NotInAuditLogError, ServiceRefusedError, ServiceUnavailableError
 from yoyaku.contracts.rpc import (
+    RPC_AUDIT_LOG_CHECKPOINT_V1,
+    RPC_AUDIT_LOG_CONSISTENCY_V1,
+    RPC_AUDIT_LOG_FILE_V1,
     RPC_AUDIT_LOG_SEARCH_V1,
+    RPC_AUDIT_LOG_SHOW_V1,
     RPC_BACKUP_COORDINATOR_LIST_V1,
+    AuditLogCheckpointReply,
+    AuditLogCheckpointRequest,
+    AuditLogConsistencyReply,
+    AuditLogConsistencyRequest,
+    AuditLogFileReply,
+    AuditLogFileRequest,
     AuditLogSearchReply,
     AuditLogSearchRequest,
+    AuditLogShowReply,
+    AuditLogShowRequest,
     BackupListReply,
     BackupListRequest,
 )
@@ -18,6 +30,9 @@ from yoyaku.messaging.rpc import RpcFailedError, RpcUnavailableError, request
 
 AUDIT_LOG: Final = "audit-log"
 BACKUP_COORDINATOR: Final = "backup-coordinator"
+NOT_FOUND: Final = "not_found"
+LATER: Final = frozenset({"unrecorded", "unavailable"})
+"""Codes of the audit log for what may work in a moment: its database is away, so nobody could say who read."""
 
 _Reply = TypeVar("_Reply", bound=BaseModel)
 
@@ -33,6 +48,22 @@ class NatsServices:
         """Ask the audit log for entries. Raises ServiceUnavailableError, ServiceRefusedError."""
         return await self._ask(AUDIT_LOG, RPC_AUDIT_LOG_SEARCH_V1, question, AuditLogSearchReply)
 
+    async def show_audit_entry(self, question: AuditLogShowRequest) -> AuditLogShowReply:
+        """Ask for one entry with its proof. Raises NotInAuditLogError, and as above."""
+        return await self._ask(AUDIT_LOG, RPC_AUDIT_LOG_SHOW_V1, question, AuditLogShowReply)
+
+    async def audit_checkpoint(self, question: AuditLogCheckpointRequest) -> AuditLogCheckpointReply:
+        """Ask for the newest checkpoint. Raises as above."""
+        return await self._ask(AUDIT_LOG, RPC_AUDIT_LOG_CHECKPOINT_V1, question, AuditLogCheckpointReply)
+
+    async def audit_consistency(self, question: AuditLogConsistencyRequest) -> AuditLogConsistencyReply:
+        """Ask for the proof that one size extends another. Raises as above."""
+        return await self._ask(AUDIT_LOG, RPC_AUDIT_LOG_CONSISTENCY_V1, question, AuditLogConsistencyReply)
+
+    async def audit_file(self, question: AuditLogFileRequest) -> AuditLogFileReply:
+        """Ask for a part of a file. Raises as above."""
+        return await self._ask(AUDIT_LOG, RPC_AUDIT_LOG_FILE_V1, question, AuditLogFileReply)
+
     async def list_backups(self, question: BackupListRequest) -> BackupListReply:
         """Ask the backup coordinator for its runs. Raises ServiceUnavailableError, ServiceRefusedError."""
         return await self._ask(BACKUP_COORDINATOR, RPC_BACKUP_COORDINATOR_LIST_V1, question, BackupListReply)
@@ -45,4 +76,8 @@ class NatsServices:
         except RpcUnavailableError as error:
             raise ServiceUnavailableError(service) from error
         except RpcFailedError as error:
+            if error.code == NOT_FOUND:
+                raise NotInAuditLogError from error
+            if error.code in LATER:
+                raise ServiceUnavailableError(service) from error
             raise ServiceRefusedError(service, error.code) from error

@@ -106,6 +106,7 @@ TABLE: Final[Mapping[type[BookingError], Entry]] = {
     errors.CalendarNotFoundError: Entry(404, "calendar-not-found"),
     errors.ReservationNotFoundError: Entry(404, "reservation-not-found", facts=("reservation_id",)),
     errors.PersonNotFoundError: Entry(404, "person-not-found", facts=("person_id",)),
+    errors.NotInAuditLogError: Entry(404, "not-in-audit-log"),
     errors.SessionNotFoundError: Entry(404, "session-not-found", facts=("session_id",)),
     errors.RoomAlreadyReservedError: Entry(409, "room-already-reserved"),
     errors.RoomNotBookableError: Entry(409, "room-not-bookable"),

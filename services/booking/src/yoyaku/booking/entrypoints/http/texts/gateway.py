@@ -115,6 +115,10 @@ PROBLEMS: Final[Mapping[str, Mapping[str, Text]]] = {
             "一時的に利用できません", "サービス {service} が応答しません。しばらくしてからやり直してください。"
         ),
     },
+    "not-in-audit-log": {
+        ENGLISH: Text("Not in the audit log", "The audit log has no such entry, checkpoint or file."),
+        JAPANESE: Text("監査ログにありません", "監査ログに該当する記録、チェックポイント、ファイルはありません。"),
+    },
     "service-refused": {
         ENGLISH: Text("A service refused", "The service {service} could not answer ({service_code})."),
         JAPANESE: Text("サービスのエラー", "サービス {service} が回答できませんでした({service_code})。"),
