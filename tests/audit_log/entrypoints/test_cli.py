@@ -28,7 +28,7 @@ def data(bus: Bus, tmp_path: Path) -> Path:
 
 
 @pytest.mark.requirement("AU-07")
-async def test_entries_are_listed_for_people_and_programs(
+async def test_entries_are_found_for_people_and_programs(
     start_replica: Callable[..., Any],
     producer: Any,
     pool: Pool,
@@ -42,13 +42,13 @@ async def test_entries_are_listed_for_people_and_programs(
         return bool(await pool.fetchval("SELECT count(*) = 7 FROM audit_entry"))
 
     await eventually(recorded)
-    shown = await yoyaku("entries", "--data", str(data), "--json", "--after", "2", "--limit", "3")
+    shown = await yoyaku("search", "--data", str(data), "--json", "--after", "2", "--limit", "3")
     assert shown.returncode == 0, shown.stderr
     page = json.loads(shown.stdout)
     assert [entry["position"] for entry in page["entries"]] == [3, 4, 5]
     assert page["next_after_position"] == 5
 
-    shown = await yoyaku("entries", "--data", str(data), "--subject", "room/4")
+    shown = await yoyaku("search", "--data", str(data), "--subject", "room/4")
     assert shown.returncode == 0, shown.stderr
     assert "booking.room.created.v1" in shown.stdout
     assert "room/4" in shown.stdout
@@ -56,13 +56,13 @@ async def test_entries_are_listed_for_people_and_programs(
 
 
 async def test_nobody_there_is_one_line_and_exit_code_3(data: Path, tmp_path: Path) -> None:
-    nobody_answers = await yoyaku("entries", "--data", str(data))
+    nobody_answers = await yoyaku("search", "--data", str(data))
     assert nobody_answers.returncode == 3
     assert len(nobody_answers.stderr.strip().splitlines()) == 1
-    no_system = await yoyaku("entries", "--data", str(tmp_path / "elsewhere"))
+    no_system = await yoyaku("search", "--data", str(tmp_path / "elsewhere"))
     assert no_system.returncode == 3
     assert "--data" in no_system.stderr
 
 
 async def test_wrong_usage_is_told() -> None:
-    assert (await yoyaku("entries", "--limit", "0")).returncode == 2
+    assert (await yoyaku("search", "--limit", "0")).returncode == 2

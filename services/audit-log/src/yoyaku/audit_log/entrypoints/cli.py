@@ -5,13 +5,21 @@ Each command is a module of `commands`, and a line here. Exit codes: see `comman
 
 import typer
 
-from yoyaku.audit_log.entrypoints.commands.search import entries_command
+from yoyaku.audit_log.entrypoints.commands.checkpoint import checkpoint_command
+from yoyaku.audit_log.entrypoints.commands.export import export_command
+from yoyaku.audit_log.entrypoints.commands.search import search_command, story_command
 from yoyaku.audit_log.entrypoints.commands.serve import serve_command
+from yoyaku.audit_log.entrypoints.commands.show import prove_command, show_command
 from yoyaku.audit_log.entrypoints.commands.verify import check_command, verify_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The audit log: every event, in gap-free positions.")
 
-app.command("entries")(entries_command)
+app.command("search")(search_command)
+app.command("show")(show_command)
+app.command("story")(story_command)
+app.command("prove")(prove_command)
+app.command("export")(export_command)
+app.command("checkpoint")(checkpoint_command)
 app.command("verify")(verify_command)
 app.command("check")(check_command)
 app.command("serve")(serve_command)

@@ -5,7 +5,15 @@ Invariant: what no checkpoint covers is not there yet; what shows the contents o
 
 from dataclasses import dataclass
 
-from yoyaku.audit_log.domain.files import Body, KeptCheckpoint, NewestCheckpoint, NoSuchFileError, file_of
+from yoyaku.audit_log.domain.files import (
+    Body,
+    CheckpointIndex,
+    KeptCheckpoint,
+    NewestCheckpoint,
+    NoSuchFileError,
+    file_of,
+)
+from yoyaku.audit_log.domain.leaf import text_of
 from yoyaku.audit_log.usecases.every_entry import EveryEntry
 from yoyaku.audit_log.usecases.prove_consistency import ReadCheckpoint
 from yoyaku.audit_log.usecases.reader_ports import Published, PublishedEpoch, Read, Reader, Reads, Tiles
@@ -44,6 +52,9 @@ class ReadFile:
                 if kept is None:
                     raise NoSuchFileError(f"no checkpoint of size {size} is kept in epoch {published.epoch}")
                 content = kept.encode()
+            case CheckpointIndex():
+                every = await self._published.kept_checkpoints(published.epoch)
+                content = "".join(f"{size} {text_of(at)}\n" for size, at in every).encode()
             case TileId():
                 _require_covered(path, published, (file.index * TILE_WIDTH + file.width) << 8 * file.level)
                 content = await self._tiles.tile(published.epoch, file)
@@ -55,7 +66,7 @@ class ReadFile:
                     raise NoSuchFileError(f"no entry has a body beside it with the SHA-256 {sha256}")
                 await self._reads.record(_read(reader, path))
                 content = found
-        is_immutable = not isinstance(file, NewestCheckpoint | KeptCheckpoint)
+        is_immutable = not isinstance(file, NewestCheckpoint | KeptCheckpoint | CheckpointIndex)
         return FilePart(content[offset : offset + max_bytes], len(content), is_immutable)
 
     async def _bundle(self, reader: Reader, path: str, published: PublishedEpoch, bundle: BundleId) -> bytes:

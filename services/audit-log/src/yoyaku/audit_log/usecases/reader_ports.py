@@ -5,6 +5,7 @@ ReadNotRecordedError   who read what could not be recorded, so nothing is shown
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from yoyaku.audit_log.domain.leaf import Open
@@ -111,6 +112,9 @@ class Published(Protocol):
 
     async def kept_checkpoint(self, epoch: int, size: int) -> str | None:
         """Return a checkpoint that is kept for ever, with its cosignatures."""
+
+    async def kept_checkpoints(self, epoch: int) -> Sequence[tuple[int, datetime]]:
+        """Return size and time of every kept checkpoint, the smallest first."""
 
 
 class Tiles(Protocol):

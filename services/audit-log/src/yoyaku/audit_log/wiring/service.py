@@ -8,21 +8,13 @@ from loguru import logger
 
 from yoyaku.audit_log import telemetry
 from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
-<<<<<<< HEAD
 from yoyaku.audit_log.entrypoints.cosigning import cosignature_check
-from yoyaku.audit_log.entrypoints.rpc import OnSearch
-=======
->>>>>>> 3b2808d (WIP reading)
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.reader_ports import NothingSealed
 from yoyaku.audit_log.wiring.reading import NoKeys, answer_readers, keep_up, no_digest
 from yoyaku.audit_log.wiring.term import Leading
-<<<<<<< HEAD
 from yoyaku.audit_log.wiring.witnesses import witnesses_of
-from yoyaku.contracts.rpc import RPC_AUDIT_LOG_SEARCH_V1, AuditLogSearchRequest
-=======
->>>>>>> 3b2808d (WIP reading)
 from yoyaku.lifecycle.health import leader_health
 from yoyaku.lifecycle.leading import leaders_pool
 from yoyaku.lifecycle.process import holder_name, utc_now
@@ -64,7 +56,7 @@ async def run(settings: AuditLogSettings, stop: asyncio.Event) -> None:
             more=[cosignature_check()],
         )
         outbox = Outbox(service=SERVICE, new_id=new_event_id, now=utc_now, wake=Waker(broker, service=SERVICE))
-<<<<<<< HEAD
+        blocks = answer_readers(broker, pool, outbox, sealed=NothingSealed(), unsealer=NoKeys(), digest=no_digest)
         async with witnesses_of(settings, pool, outbox, broker, now=utc_now) as witnesses:
             leading = Leading(
                 settings,
@@ -78,20 +70,10 @@ async def run(settings: AuditLogSettings, stop: asyncio.Event) -> None:
             works: dict[str, Work] = {
                 "relay": Relay(pool, broker, service=SERVICE).run,
                 "partitions": partial(_keep_partitions, pool, settings.partition_months_ahead),
+                "blocks": partial(keep_up, blocks, pool),
                 "sequencer": partial(leadership.lead, leading.lead),
             }
             await serve_until(stop, works, broker=broker, health=health, health_port=settings.health_port)
-=======
-        blocks = answer_readers(broker, pool, outbox, sealed=NothingSealed(), unsealer=NoKeys(), digest=no_digest)
-        leading = Leading(settings, pool, outbox, sequencer, stop)
-        works: dict[str, Work] = {
-            "relay": Relay(pool, broker, service=SERVICE).run,
-            "partitions": partial(_keep_partitions, pool, settings.partition_months_ahead),
-            "blocks": partial(keep_up, blocks, pool),
-            "sequencer": partial(leadership.lead, leading.lead),
-        }
-        await serve_until(stop, works, broker=broker, health=health, health_port=settings.health_port)
->>>>>>> 3b2808d (WIP reading)
 
 
 async def _keep_partitions(pool: Pool, months_ahead: int, stop: asyncio.Event) -> None:

@@ -3,6 +3,8 @@
 Any replica may read them. The newest checkpoint is about a second behind the log, and its cosignature a moment more.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from asyncpg import Record
@@ -29,6 +31,7 @@ SELECT c.note, coalesce(array_agg(s.line ORDER BY s.witness) FILTER (WHERE s.lin
   FROM audit_checkpoint c LEFT JOIN audit_cosignature s USING (epoch, size)
  WHERE c.epoch = $1 AND c.size = $2 GROUP BY c.note
 """
+_EVERY_KEPT: Final = "SELECT size, signed_at FROM audit_checkpoint WHERE epoch = $1 ORDER BY size"
 
 
 class PostgresPublished:
@@ -54,6 +57,12 @@ class PostgresPublished:
         async with transaction(self._pool, read_only=True) as connection:
             row = await connection.fetchrow(_KEPT, epoch, size)
         return None if row is None else with_lines(row["note"], row["lines"])
+
+    async def kept_checkpoints(self, epoch: int) -> Sequence[tuple[int, datetime]]:
+        """Return size and time of every kept checkpoint, the smallest first."""
+        async with transaction(self._pool, read_only=True) as connection:
+            rows = await connection.fetch(_EVERY_KEPT, epoch)
+        return [(row["size"], row["signed_at"]) for row in rows]
 
 
 def with_lines(note: str, lines: list[str]) -> str:
