@@ -1,5 +1,6 @@
 """Fixtures of the audit log: its database, facts, events on the bus, and the service as real processes."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -13,20 +14,35 @@ import pytest
 import pytest_asyncio
 from nats.js import JetStreamContext
 
+from yoyaku.audit_log.adapters.index_files import SqliteIndexFiles
+from yoyaku.audit_log.adapters.object_store.archive import ObjectStoreArchive, open_archive
+from yoyaku.audit_log.adapters.object_store.cache import FolderCache
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
+from yoyaku.audit_log.adapters.postgres.partition_dropper import PostgresPartitionDropper
+from yoyaku.audit_log.adapters.postgres.sealing_reads import PostgresSealingReads
+from yoyaku.audit_log.adapters.postgres.sealing_writes import PostgresSealingWrites
+from yoyaku.audit_log.adapters.postgres.tree import PostgresTree
 from yoyaku.audit_log.domain.fact import Fact, Origin, readable_fact
 from yoyaku.audit_log.domain.leaf import read_leaf
+from yoyaku.audit_log.domain.segment import KeptCheckpoint
 from yoyaku.audit_log.usecases.begin_term import BeginTerm
+from yoyaku.audit_log.usecases.delete_segments import DeleteSegments
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree
+from yoyaku.audit_log.usecases.read_sealed import ReadSealed
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
+from yoyaku.audit_log.usecases.seal_months import SealMonths
+from yoyaku.audit_log.usecases.verify_segment import VerifySegment
+from yoyaku.audit_log.usecases.write_segment import WriteSegment
 from yoyaku.audit_log.wiring.service import LEADERSHIP, PACKAGE
 from yoyaku.contracts.booking_v1 import RoomCreated
 from yoyaku.contracts.envelope import Envelope, to_headers
 from yoyaku.contracts.registry import encode
 from yoyaku.messaging.ids import new_event_id
+from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.testkit.bus import Bus
+from yoyaku.testkit.clock import SetClock
 from yoyaku.testkit.databases import Database
 from yoyaku.testkit.leases import held_lease
 from yoyaku.testkit.replicas import (
@@ -37,6 +53,9 @@ from yoyaku.testkit.replicas import (
     replicas,
     secret_file,
 )
+from yoyaku.tlog.checkpoint import Checkpoint
+from yoyaku.tlog.cosignature import cosign
+from yoyaku.tlog.keys import Algorithm, SigningKey
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -198,3 +217,147 @@ async def entries_of(pool: Pool) -> list[Any]:
 @pytest.fixture(name="entries_of")
 def entries_of_fixture() -> Callable[..., Awaitable[list[Any]]]:
     return entries_of
+
+
+WITNESS = SigningKey("witness.yoyaku/test", bytes(range(32)), Algorithm.COSIGNATURE_V1)
+
+
+@dataclass
+class SealedLog:
+    """A log in a real database, its archive in a folder, and a clock that a test moves: months pass in moments."""
+
+    pool: Pool
+    log: PostgresLog
+    record: RecordFacts
+    outbox: Outbox
+    lease: Lease
+    dropper: PostgresPartitionDropper
+    archive: ObjectStoreArchive
+    folder: Path
+    clock: SetClock
+    key: SigningKey
+    told: int = 0
+    recorded: int = 0
+    by_actor: dict[str, set[int]] = field(default_factory=dict)
+    types: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def tree(self) -> PostgresTree:
+        return PostgresTree(self.pool)
+
+    @property
+    def reads(self) -> PostgresSealingReads:
+        return PostgresSealingReads(self.pool)
+
+    async def at(self, moment: datetime, count: int, **changes: Any) -> None:
+        """Record so many facts at a moment, which is that of the database too: its head's time is moved there."""
+        self.clock.set(moment)
+        await self.pool.execute("UPDATE audit_head SET last_recorded_at = $1", moment)
+        numbers = range(self.recorded, self.recorded + count)
+        self.recorded += count
+        given = {"occurred_at": moment, "actor": f"person/{moment.year}"} | changes
+        facts = [make_fact(number, correlation_id=f"c-{number}", **given) for number in numbers]
+        recording = await self.record(facts)
+        self.by_actor.setdefault(given["actor"], set()).update(placed.position for placed in recording.placed)
+
+    async def begin_again(self) -> None:
+        """Begin another term, which knows nothing but the database."""
+        self.record = await begun(self.log)
+
+    async def take_in_what_was_told(self) -> int:
+        """Record the facts of this service's own outbox, as the streams bring them back."""
+        rows = await self.pool.fetch(
+            "SELECT * FROM outbox_event ORDER BY created_at, shard, number OFFSET $1", self.told
+        )
+        self.told += len(rows)
+        facts = [
+            make_fact(
+                row["number"],
+                source=f"/audit-log/{row['shard']:02d}",
+                event_id=str(row["event_id"]),
+                type=row["type"],
+                body=row["body"],
+                actor="service/audit-log",
+                occurred_at=self.clock(),
+            )
+            for row in rows
+        ]
+        if facts:
+            await self.record(facts)
+        self.types.update(fact.type for fact in facts)
+        return len(facts)
+
+    async def keep_checkpoint(self) -> KeptCheckpoint:
+        """Sign the newest tree, and keep it with a cosignature."""
+        size = int(await self.pool.fetchval("SELECT next_position FROM audit_head"))
+        root = await self.tree.root(1, size)
+        checkpoint = Checkpoint(self.key.name, size, root)
+        note = checkpoint.sign([self.key]).encode().decode()
+        line = cosign(checkpoint.text(), WITNESS, int(self.clock().timestamp())).line()
+        arguments = (size, root, note, self.clock())
+        await self.pool.execute(
+            "INSERT INTO audit_checkpoint (epoch, size, root, note, signed_at) VALUES (1, $1, $2, $3, $4) "
+            "ON CONFLICT DO NOTHING",
+            *arguments,
+        )
+        await self.pool.execute(
+            "INSERT INTO audit_cosignature (epoch, size, witness, line, cosigned_at) "
+            "VALUES (1, $1, 'w', $2, $3) ON CONFLICT DO NOTHING",
+            size,
+            line,
+            self.clock(),
+        )
+        return KeptCheckpoint(1, size, root, note + line, is_cosigned=True)
+
+    def seal(self, archive: Any = None) -> SealMonths:
+        archive = archive or self.archive
+        cache = FolderCache(archive, self.folder, 50_000_000)
+        index_files = SqliteIndexFiles()
+        return SealMonths(
+            reads=self.reads,
+            writes=PostgresSealingWrites(self.pool, self.outbox, self.lease),
+            dropper=self.dropper,
+            trees=self.tree,
+            write=WriteSegment(self.reads, self.tree, archive, index_files),
+            verify=VerifySegment(self.tree, archive, cache, index_files),
+            needs_cosignature=True,
+            now=self.clock,
+        )
+
+    def delete(self) -> DeleteSegments:
+        return DeleteSegments(
+            self.reads,
+            PostgresSealingWrites(self.pool, self.outbox, self.lease),
+            self.dropper,
+            self.archive,
+            retention_years=7,
+            needs_cosignature=True,
+            now=self.clock,
+        )
+
+    def reader(self) -> ReadSealed:
+        return ReadSealed(
+            self.reads, self.archive, FolderCache(self.archive, self.folder, 50_000_000), SqliteIndexFiles()
+        )
+
+
+@pytest_asyncio.fixture
+async def sealed_log(audit_database: Database, pool: Pool, outbox: Outbox, tmp_path: Path) -> AsyncIterator[SealedLog]:
+    """A log whose months can be sealed."""
+    async with (
+        held_lease(pool, LEADERSHIP) as lease,
+        connected_pool(audit_database.as_role("sealer"), application_name="test-sealer") as sealer,
+    ):
+        log = PostgresLog(pool, outbox, lease)
+        yield SealedLog(
+            pool,
+            log,
+            await begun(log),
+            outbox,
+            lease,
+            PostgresPartitionDropper(sealer),
+            open_archive((tmp_path / "archive").as_uri()),
+            tmp_path / "cache",
+            SetClock(),
+            SigningKey("audit.yoyaku/test/1", bytes(32)),
+        )

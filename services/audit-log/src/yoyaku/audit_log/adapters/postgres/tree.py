@@ -40,7 +40,7 @@ SELECT tile_index, hashes FROM audit_tile WHERE epoch = $1 AND level = $2 AND ti
 """
 _LEAVES: Final = """
 WITH of_epoch AS MATERIALIZED (SELECT first_position FROM audit_epoch WHERE epoch = $1)
-SELECT leaf_hash FROM audit_entry
+SELECT leaf_hash FROM audit_leaf_hash
  WHERE epoch = $1 AND position >= (SELECT first_position FROM of_epoch) + $2
    AND position < (SELECT first_position FROM of_epoch) + $3
  ORDER BY position

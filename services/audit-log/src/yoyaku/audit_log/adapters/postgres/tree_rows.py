@@ -13,7 +13,7 @@ SELECT epoch, origin, first_position, opened_at FROM audit_epoch ORDER BY epoch 
 """
 _OPEN_EPOCH: Final = "INSERT INTO audit_epoch (epoch, origin, first_position, opened_at) VALUES ($1, $2, $3, $4)"
 _LAST_HASHES: Final = """
-SELECT leaf_hash FROM audit_entry WHERE position >= $1 AND position < $2 ORDER BY position
+SELECT leaf_hash FROM audit_leaf_hash WHERE position >= $1 AND position < $2 ORDER BY position
 """
 _TILES: Final = """
 SELECT t.level, t.tile_index, t.hashes
