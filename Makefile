@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 T ?= tests
+WORKERS ?= $(if $(filter-out tests,$(T)),0,2)
 MEMBERS := $(sort $(wildcard libs/*/pyproject.toml services/*/pyproject.toml))
 STAMP := $(VENV)/.installed
 
@@ -19,8 +20,8 @@ demo: install ## Play the whole story on real servers, and check each fact it st
 up: install ## Run the system on http://127.0.0.1:8080 until Ctrl-C
 	@$(BIN)/yoyaku up
 
-test: install ## Run every test on real servers (T=path narrows it)
-	@$(BIN)/python -m pytest $(T)
+test: install ## Run every test on real servers, in two processes (T=path narrows it, to one process; WORKERS=0)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(T)
 
 ##@ Build and check
 install: $(STAMP) ## Install everything into .venv from requirements.lock

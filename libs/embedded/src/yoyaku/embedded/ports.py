@@ -57,15 +57,20 @@ def is_free(port: int) -> bool:
         return True
 
 
+def choosable_ports() -> range:
+    """Return the ports to choose from."""
+    highest = min(HIGHEST_PORT, _first_ephemeral_port() - 1)
+    return range(min(LOWEST_PORT, highest // 2), highest + 1)
+
+
 def choose_port() -> int:
     """Return a free port of loopback, at random. Raises NoFreePortError."""
-    highest = min(HIGHEST_PORT, _first_ephemeral_port() - 1)
-    lowest = min(LOWEST_PORT, highest // 2)
+    ports = choosable_ports()
     for _ in range(_ATTEMPTS):
-        port = random.randint(lowest, highest)  # noqa: S311 -- spreads the choices, protects nothing
+        port = random.choice(ports)  # noqa: S311 -- spreads the choices, protects nothing
         if is_free(port):
             return port
-    raise NoFreePortError(f"no free port between {lowest} and {highest} after {_ATTEMPTS} attempts")
+    raise NoFreePortError(f"no free port between {ports[0]} and {ports[-1]} after {_ATTEMPTS} attempts")
 
 
 def require_free(port: int) -> int:
