@@ -41,7 +41,7 @@ def store() -> Iterator[httpx.Client]:
     assert process.stderr is not None
     port = json.loads(process.stderr.readline())["port"]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
             yield client
     finally:
         process.terminate()
