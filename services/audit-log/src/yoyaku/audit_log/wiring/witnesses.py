@@ -19,6 +19,7 @@ from yoyaku.audit_log.adapters.postgres.epochs import PostgresEpochs, SignedInDa
 from yoyaku.audit_log.adapters.postgres.tree import PostgresTree
 from yoyaku.audit_log.entrypoints.cosigning import keep_cosigned
 from yoyaku.audit_log.settings import AuditLogSettings
+from yoyaku.audit_log.usecases.begin_term import BeginTerm
 from yoyaku.audit_log.usecases.cosign import CosignCheckpoints
 from yoyaku.audit_log.usecases.reconcile import CheckpointSource, Reconcile, Reconciliation
 from yoyaku.audit_log.usecases.witness_ports import Witness
@@ -64,6 +65,8 @@ class Witnesses:
 
     async def _compare(self, term: Term) -> None:
         reconciliation = await self._compared(term)
+        if reconciliation.opened is not None:
+            await BeginTerm(term.log, term.tree, self.environment)()
         if reconciliation.away:
             told = logger.bind(cause="; ".join(reconciliation.away))
             told.warning("checkpoints known outside cannot be asked for; nothing is signed before")
