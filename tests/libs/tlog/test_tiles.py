@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from yoyaku.tlog.errors import MalformedTileError
@@ -107,6 +107,8 @@ def test_the_tiles_of_the_documents_example() -> None:
 
 @settings(max_examples=60)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=256))
+@example([b"one"])
+@example([b""] * 256)
 def test_a_bundle_reads_back_what_it_writes(entries: list[bytes]) -> None:
     assert decode_bundle(encode_bundle(entries), len(entries)) == entries
 
