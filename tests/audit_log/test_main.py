@@ -15,7 +15,10 @@ from yoyaku.messaging.broker import make_broker, start_broker
 from yoyaku.messaging.rpc import request
 from yoyaku.postgres.pool import Pool
 from yoyaku.testkit.bus import Bus
+from yoyaku.testkit.rfc6962 import merkle_tree_hash
 from yoyaku.testkit.servers import PostgresServer
+from yoyaku.tlog.checkpoint import Checkpoint
+from yoyaku.tlog.note import parse_note
 
 Eventually = Callable[..., Awaitable[None]]
 EntriesOf = Callable[[Pool], Awaitable[list[Any]]]
@@ -124,10 +127,32 @@ async def test_a_violation_becomes_an_entry_of_its_own(
     ) == producer.body(2)
 
 
-@pytest.mark.requirement("AU-01")
+async def checkpoints_seen(pool: Pool, stop: asyncio.Event) -> dict[tuple[int, bytes], str]:
+    """Read the newest checkpoint again and again, as its readers do."""
+    seen = {}
+    while not stop.is_set():
+        for row in await pool.fetch("SELECT size, root, note FROM audit_checkpoint_latest"):
+            seen[row["size"], row["root"]] = row["note"]
+        await asyncio.sleep(0.02)
+    return seen
+
+
+async def assert_every_checkpoint_vouches_for_the_entries(pool: Pool, seen: dict[tuple[int, bytes], str]) -> None:
+    leaves = [row["leaf"] for row in await pool.fetch("SELECT leaf FROM audit_entry ORDER BY position")]
+    kept = {(row["size"], row["root"]): row["note"] for row in await pool.fetch("SELECT * FROM audit_checkpoint")}
+    assert kept
+    assert max(size for size, _ in seen) == len(leaves)
+    for (size, root), note in (seen | kept).items():
+        assert root == merkle_tree_hash(leaves[:size])
+        assert Checkpoint.parse(parse_note(note).text) == Checkpoint("audit.yoyaku/development/1", size, root)
+
+
+@pytest.mark.requirement("AU-01", "AU-02")
 async def test_a_standby_takes_over_when_the_leader_is_killed_in_the_middle(
     start_replica: Start, producer: Any, pool: Pool, js: JetStreamContext, eventually: Eventually, entries_of: EntriesOf
 ) -> None:
+    over = asyncio.Event()
+    watching = asyncio.create_task(checkpoints_seen(pool, over))
     leader = start_replica()
     await eventually(leader.leads)
     standby = start_replica()
@@ -141,6 +166,11 @@ async def test_a_standby_takes_over_when_the_leader_is_killed_in_the_middle(
     await eventually(lambda: nothing_is_left(js))
     assert_exactly_once(await entries_of(pool), set(range(1, 1501)))
     assert await pool.fetchval("SELECT count(*) FROM audit_contradiction") == 0
+    standby.send(signal.SIGTERM)
+    assert await asyncio.to_thread(standby.process.wait, 20) == 0
+    await asyncio.sleep(0.1)
+    over.set()
+    await assert_every_checkpoint_vouches_for_the_entries(pool, await watching)
 
 
 @pytest.mark.requirement("AU-01")

@@ -6,6 +6,7 @@ from typing import Final
 
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE
 from yoyaku.audit_log.settings import AuditLogSettings, MigrationSettings
+from yoyaku.audit_log.wiring.secrets import read_secrets
 from yoyaku.audit_log.wiring.service import PACKAGE, run
 from yoyaku.lifecycle.command import migrate_database, obey, usage_of
 from yoyaku.lifecycle.configuration import load
@@ -17,7 +18,7 @@ USAGE: Final = usage_of(PACKAGE, does="records every event")
 def serve() -> None:
     """Run the service until SIGTERM or SIGINT."""
     settings = load(AuditLogSettings)
-    run_process(SERVICE, partial(run, settings), observability=settings.observability)
+    run_process(SERVICE, partial(run, settings, read_secrets(settings)), observability=settings.observability)
 
 
 def migrate() -> None:

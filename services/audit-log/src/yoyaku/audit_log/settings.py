@@ -79,6 +79,9 @@ class AuditLogSettings(BaseSettings):
     lease_seconds: float = Field(
         default=5.0, gt=0, description="How long a leader that says nothing keeps the lead: seconds to take over."
     )
+    checkpoint_keep_seconds: float = Field(
+        default=600.0, gt=0, le=3600, description="How often a checkpoint is kept for ever while entries are recorded."
+    )
     partition_months_ahead: int = Field(default=3, ge=0, le=12, description="Months whose partitions are made ahead.")
     completeness_every_seconds: float = Field(
         default=60.0, gt=0, description="How often the numbers of all sources are compared with what is recorded."

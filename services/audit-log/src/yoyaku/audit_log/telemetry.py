@@ -22,6 +22,8 @@ INSPECTION_DURATION: Final = "yoyaku.audit.inspection.duration"
 """Histogram, seconds: one verification, by scope."""
 FINDINGS: Final = "yoyaku.audit.findings"
 """Counter: what verification found wrong for the first time, by kind. Anything above zero is an alarm."""
+CHECKPOINTS: Final = "yoyaku.audit.checkpoints"
+"""Counter: checkpoints that were signed and published."""
 APPEND_SPAN: Final = "append entry"
 """Span of one fact's append; `yoyaku.audit.position` says where it went."""
 POSITION_ATTRIBUTE: Final = "yoyaku.audit.position"
@@ -33,6 +35,7 @@ METER = meter(SCOPE)
 entries = METER.create_counter(ENTRIES, unit="{entry}", description="Facts by what became of them")
 append_duration = METER.create_histogram(APPEND_DURATION, unit="s", description="One append of a batch")
 cosign_requests = METER.create_counter(COSIGN_REQUESTS, unit="{request}", description="Checkpoints sent to witnesses")
+checkpoints = METER.create_counter(CHECKPOINTS, unit="{checkpoint}", description="Checkpoints signed and published")
 
 inspections = METER.create_counter(INSPECTIONS, unit="{inspection}", description="Verifications of the stored log")
 inspection_duration = METER.create_histogram(INSPECTION_DURATION, unit="s", description="One verification")
@@ -46,6 +49,7 @@ WITNESS_KINDS: Final = ("inner", "outside")
 
 def create_series() -> None:
     """Make every series, so that the first fact of a kind is a step from zero."""
+    checkpoints.add(0)
     for outcome in OUTCOMES:
         entries.add(0, {"outcome": outcome})
     for outcome in COSIGN_OUTCOMES:

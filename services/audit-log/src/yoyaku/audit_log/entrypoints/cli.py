@@ -7,6 +7,7 @@ import typer
 
 from yoyaku.audit_log.entrypoints.commands.checkpoint import checkpoint_command
 from yoyaku.audit_log.entrypoints.commands.export import export_command
+from yoyaku.audit_log.entrypoints.commands.keys import keys_app
 from yoyaku.audit_log.entrypoints.commands.search import search_command, story_command
 from yoyaku.audit_log.entrypoints.commands.serve import serve_command
 from yoyaku.audit_log.entrypoints.commands.show import prove_command, show_command
@@ -22,4 +23,5 @@ app.command("export")(export_command)
 app.command("checkpoint")(checkpoint_command)
 app.command("verify")(verify_command)
 app.command("check")(check_command)
+app.add_typer(keys_app, name="keys")
 app.command("serve")(serve_command)

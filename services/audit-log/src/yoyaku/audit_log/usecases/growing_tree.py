@@ -5,6 +5,7 @@ only after a commit; a transaction that was rolled back, or of which nobody know
 the next transaction compares it with the head that it holds, and loads the tree anew where they differ.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ class GrowingTree:
 
     def __init__(self) -> None:
         self._committed: Growth | None = None
+        self._moved = asyncio.Event()
 
     @property
     def committed(self) -> Growth | None:
@@ -64,6 +66,12 @@ class GrowingTree:
     def moved(self, growth: Growth) -> None:
         """Remember a tree; called after the commit of the transaction that made or loaded it."""
         self._committed = growth
+        self._moved.set()
+
+    async def next_move(self) -> None:
+        """Wait until the tree has moved since this was last waited for; for one who waits."""
+        await self._moved.wait()
+        self._moved.clear()
 
     def reload(self) -> None:
         """Forget the tree, so that the next transaction loads it: after an epoch was opened, or nobody knows."""

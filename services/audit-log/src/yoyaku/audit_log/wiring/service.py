@@ -12,7 +12,9 @@ from yoyaku.audit_log.entrypoints.cosigning import cosignature_check
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.reader_ports import NothingSealed
+from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
 from yoyaku.audit_log.wiring.reading import NoKeys, answer_readers, keep_up, no_digest
+from yoyaku.audit_log.wiring.secrets import Secrets
 from yoyaku.audit_log.wiring.term import Leading
 from yoyaku.audit_log.wiring.witnesses import witnesses_of
 from yoyaku.lifecycle.health import leader_health
@@ -36,7 +38,7 @@ PARTITIONS_EVERY_SECONDS: Final = 6 * 3600.0
 PARTITIONS_RETRY_SECONDS: Final = 60.0
 
 
-async def run(settings: AuditLogSettings, stop: asyncio.Event) -> None:
+async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event) -> None:
     """Run until `stop` is set, then finish what is in hand. Raises MigrationsNotAtHeadError, PostgresError."""
     telemetry.create_series()
     async with leaders_pool(
@@ -60,12 +62,13 @@ async def run(settings: AuditLogSettings, stop: asyncio.Event) -> None:
         async with witnesses_of(settings, pool, outbox, broker, now=utc_now) as witnesses:
             leading = Leading(
                 settings,
+                secrets,
                 pool,
                 outbox,
                 sequencer,
                 stop,
                 preparations=[*witnesses.preparations],
-                works=[*witnesses.works],
+                works=[sign_checkpoints, *witnesses.works],
             )
             works: dict[str, Work] = {
                 "relay": Relay(pool, broker, service=SERVICE).run,

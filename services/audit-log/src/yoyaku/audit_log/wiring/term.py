@@ -6,6 +6,7 @@ Invariant: nothing is recorded before the log was made ready; all that a term do
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
@@ -14,6 +15,8 @@ from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.begin_term import BeginTerm
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
+from yoyaku.audit_log.usecases.sign_checkpoint import SignCheckpoint
+from yoyaku.audit_log.wiring.secrets import Secrets
 from yoyaku.messaging.condition import Condition
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox
@@ -29,6 +32,8 @@ class Term:
     lease: Lease
     log: PostgresLog
     tree: GrowingTree
+    sign: SignCheckpoint
+    """Signs what is committed; with `keep=True` the checkpoint is kept for ever. To be called once `may_sign` is set."""
     may_sign: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the log was compared with what is known of it outside; no checkpoint is signed before."""
 
@@ -44,6 +49,7 @@ class Leading:
     """Runs terms; further parts of the service add their preparations and works in `service`."""
 
     settings: AuditLogSettings
+    secrets: Secrets
     pool: Pool
     outbox: Outbox
     sequencer: Sequencer
@@ -53,7 +59,7 @@ class Leading:
 
     async def lead(self, lease: Lease) -> None:
         """Lead until told to stop. Raises LeadershipLostError, alone or in a group, once the fence refuses."""
-        term = Term(lease, PostgresLog(self.pool, self.outbox, lease), GrowingTree())
+        term = self._term(lease)
         if not await self._prepared(term):
             return
         ended = asyncio.Event()
@@ -64,6 +70,11 @@ class Leading:
                 await self.sequencer.run(lease, RecordFacts(term.log, term.tree))
             finally:
                 ended.set()
+
+    def _term(self, lease: Lease) -> Term:
+        log, tree = PostgresLog(self.pool, self.outbox, lease), GrowingTree()
+        keep_every = timedelta(seconds=self.settings.checkpoint_keep_seconds)
+        return Term(lease, log, tree, SignCheckpoint(log, tree, self.secrets.signing.of, keep_every))
 
     async def _prepared(self, term: Term) -> bool:
         """Make the log ready, waiting for the database; False when told to stop before."""

@@ -94,7 +94,7 @@ class PostgresLogTransaction:
     def __init__(self, transaction: OutboxTransaction) -> None:
         self._transaction = transaction
         self._connection = transaction.connection
-        self.tree = PostgresTreeRows(transaction.connection)
+        self.tree = PostgresTreeRows(transaction)
 
     async def hold_head(self) -> Head:
         """Hold the head row (another sequencer waits), and see that the month of recording has its partition."""

@@ -1,0 +1,94 @@
+"""The log's signing keys in a file: Ed25519 seeds, one a line, 32 bytes in hexadecimal each (RFC 8032).
+
+All of them sign: keys rotate by adding one, telling verifiers of it, and then retiring the old one. The file is read
+again when it has changed, so that a rotation needs no restart.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+from yoyaku.audit_log.adapters.key_files import KeyFileError, key_from, read_private
+from yoyaku.tlog.keys import SigningKey
+
+MOST_KEYS: Final = 16
+"""So many signatures of one note every reader of C2SP signed-note must take."""
+WHAT: Final = "signing keys"
+
+
+class SigningKeysFile:
+    """The signing keys as they stand in a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file. Raises KeyFileError."""
+        self._path = path
+        self._state = _state(path)
+        self._seeds = read_seeds(path)
+        self._keys: dict[str, Sequence[SigningKey]] = {}
+
+    def of(self, origin: str) -> Sequence[SigningKey]:
+        """Return the keys under the name of an origin, at least one, in the order of the file.
+
+        Should the file have become unreadable, the keys that were there before go on signing.
+        """
+        self._follow()
+        keys = self._keys.get(origin)
+        if keys is None:
+            keys = self._keys[origin] = [SigningKey(origin, seed) for seed in self._seeds]
+        return keys
+
+    def _follow(self) -> None:
+        try:
+            state = _state(self._path)
+            if state == self._state:
+                return
+            self._state = state
+            seeds = read_seeds(self._path)
+        except KeyFileError as error:
+            logger.bind(cause=str(error)).error("the signing keys could not be read again; those known go on signing")
+            return
+        if seeds != self._seeds:
+            logger.bind(keys=len(seeds)).info("the signing keys have changed")
+            self._seeds = seeds
+            self._keys.clear()
+
+
+def read_seeds(path: Path) -> list[bytes]:
+    """Read the seeds of a file. Raises KeyFileError."""
+    lines = read_private(path, WHAT).splitlines()
+    seeds = [
+        key_from(line.strip(), f"{WHAT} {path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()
+    ]
+    if not 1 <= len(seeds) <= MOST_KEYS:
+        raise KeyFileError(f"{WHAT} {path}: 1 to {MOST_KEYS} keys are needed, here are {len(seeds)}")
+    if len(set(seeds)) != len(seeds):
+        raise KeyFileError(f"{WHAT} {path}: the same key stands there twice")
+    return seeds
+
+
+def write_seeds(path: Path, seeds: Sequence[bytes]) -> None:
+    """Put seeds in place of those of a file, all or none, with mode 0600. Raises OSError."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write("".join(f"{seed.hex()}\n" for seed in seeds))
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise KeyFileError(f"{WHAT} {path}: {error.strerror}") from None
+    return (found.st_ino, found.st_mtime_ns, found.st_size)

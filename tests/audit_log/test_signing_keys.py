@@ -1,0 +1,81 @@
+"""The log's signing keys: their file, their rotation, the commands."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from yoyaku.audit_log.adapters.key_files import KeyFileError, read_key
+from yoyaku.audit_log.adapters.signing_keys import SigningKeysFile
+from yoyaku.audit_log.entrypoints.cli import app
+from yoyaku.tlog.keys import SigningKey, VerifierKey
+
+ORIGIN = "audit.yoyaku/development/1"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "signing.keys"
+    path.touch(mode=0o600)
+    path.write_text("01" * 32 + "\n")
+    return path
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["keys", *arguments])
+    return result.exit_code, result.output
+
+
+@pytest.mark.requirement("AU-02")
+def test_keys_rotate_with_overlap_and_without_a_restart(file: Path) -> None:
+    running = SigningKeysFile(file)
+    old = SigningKey(ORIGIN, b"\x01" * 32)
+    assert running.of(ORIGIN) == [old]
+    code, added = run("new", "--file", str(file))
+    new = VerifierKey.parse(added)
+    assert code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [key.verifier for key in running.of(ORIGIN)] == [old.verifier, new]
+    assert run("list", "--file", str(file)) == (0, f"{old.vkey}\n{new.vkey}\n")
+    assert run("retire", f"{old.verifier.key_id:08x}", "--file", str(file)) == (0, f"{old.vkey}\n")
+    assert [key.verifier for key in running.of(ORIGIN)] == [new]
+    file.write_text("broken")
+    assert [key.verifier for key in running.of(ORIGIN)] == [new]
+
+
+@pytest.mark.parametrize("arguments", [["retire", "00000000"], ["retire", "ID"]])
+def test_the_only_key_and_an_unknown_one_are_not_retired(file: Path, arguments: list[str]) -> None:
+    own = f"{SigningKey(ORIGIN, b'%c' % 1 * 32).verifier.key_id:08x}"
+    given = [own if word == "ID" else word for word in arguments]
+    code, told = run(*given, "--file", str(file))
+    assert code == 1
+    assert told.startswith("error: ")
+    assert file.read_text() == "01" * 32 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "what"),
+    [("", 0o600, "1 to 16 keys"), ("zz" * 32, 0o600, "line 1"), ("01" * 31, 0o600, "line 1"),
+     ("01" * 32 + "\n" + "01" * 32, 0o600, "twice"), ("01" * 32, 0o644, "0600"), ("\xff", 0o600, "not ASCII"),
+     (" ".join(["01"] * 32), 0o600, "line 1"), (None, 0o600, "No such file")],
+)  # fmt: skip
+def test_a_file_that_cannot_be_used_is_named_with_the_reason(
+    tmp_path: Path, text: str | None, mode: int, what: str
+) -> None:
+    path = tmp_path / "keys"
+    if text is not None:
+        path.write_bytes(text.encode("latin-1"))
+        path.chmod(mode)
+    with pytest.raises(KeyFileError, match=what) as refused:
+        SigningKeysFile(path)
+    assert str(path) in str(refused.value)
+    assert "0101" not in str(refused.value)
+    code, told = run("list", "--file", str(path))
+    assert (code, told.startswith("error: ")) == (2, True)
+
+
+def test_a_key_file_has_one_key(file: Path) -> None:
+    assert read_key(file, "master key") == b"\x01" * 32
+    file.write_text("01" * 33)
+    with pytest.raises(KeyFileError, match="master key"):
+        read_key(file, "master key")
