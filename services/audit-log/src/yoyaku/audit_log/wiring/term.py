@@ -33,7 +33,7 @@ class Term:
     log: PostgresLog
     tree: GrowingTree
     sign: SignCheckpoint
-    """Signs what is committed; with `keep=True` the checkpoint is kept for ever. To be called once `may_sign` is set."""
+    """Signs what is committed; with `keep=True` the checkpoint is kept for ever. Not before `may_sign` is set."""
     may_sign: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the log was compared with what is known of it outside; no checkpoint is signed before."""
 
