@@ -21,7 +21,7 @@ from yoyaku.messaging.rpc import RpcFailedError, RpcUnavailableError
 
 BrokerOf = Callable[..., Awaitable[ServiceBroker]]
 QUESTION = AuditLogSearchRequest(requested_by="operator", limit=7)
-EMPTY = AuditLogSearchReply(entries=(), next_after_position=None)
+EMPTY = AuditLogSearchReply(entries=(), next_after_position=None, up_to_position=-1)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def test_a_question_is_answered(asker, answering) -> None:
 
     async def search(request: AuditLogSearchRequest) -> AuditLogSearchReply:
         asked.append(request)
-        return AuditLogSearchReply(entries=(), next_after_position=6)
+        return AuditLogSearchReply(entries=(), next_after_position=6, up_to_position=6)
 
     await answering(search)
     assert (await ask(asker)).next_after_position == 6
