@@ -40,8 +40,9 @@ class Outside:
     known: dict[int, KnownCheckpoint]
     name: str = "the witness"
     is_away: bool = False
+    is_awaited: bool = True
 
-    async def newest(self, origin: str) -> KnownCheckpoint | None:
+    async def newest(self, origin: str, size: int) -> KnownCheckpoint | None:
         if self.is_away:
             raise SourceAwayError("nobody answers")
         return self.known.get(int(origin.rpartition("/")[2]))
@@ -115,7 +116,7 @@ async def test_after_a_restore_the_log_goes_on_in_a_new_tree(
         async with term_on(audit_database.service) as term:
             await term.record(facts(fact, range(300, 350)))
             cosigned = checkpoint(350, await term.root())
-            assert await term.reconcile(Outside({1: cosigned})) == Reconciliation(None, None, ())
+            assert await term.reconcile(Outside({1: cosigned})) == Reconciliation(None, None, (), True)
         await as_admin(audit_database, f'DROP DATABASE "{name}" WITH (FORCE)')
         await as_admin(audit_database, f'CREATE DATABASE "{name}" TEMPLATE "{name}_backup"')
         witness = Outside({1: cosigned})
@@ -124,7 +125,10 @@ async def test_after_a_restore_the_log_goes_on_in_a_new_tree(
             # The producer publishes on; what is recorded before the witness was asked is abandoned with the tree.
             await term.record(facts(fact, range(300, 310)))
             witness.is_away = True
-            assert (await term.reconcile(witness)).away == ("the witness: nobody answers",)
+            asked = await term.reconcile(witness)
+            assert (asked.away, asked.may_sign) == (("the witness: nobody answers",), False)
+            witness.is_awaited = False
+            assert (await term.reconcile(witness)).may_sign
             witness.is_away = False
             abandoned = await term.root()
             found = await term.reconcile(witness)
@@ -150,7 +154,7 @@ async def test_after_a_restore_the_log_goes_on_in_a_new_tree(
             assert await PostgresTree(term.pool).root(2, 11) == await term.root(310)
             assert await PostgresTree(term.pool).root(1, 310) == abandoned
             witness.known[2] = checkpoint(11, await term.root(310), 2)
-            assert await term.reconcile(witness) == Reconciliation(None, None, ())
+            assert await term.reconcile(witness) == Reconciliation(None, None, (), True)
         # Put back once more, to before the new tree was begun: it gets a name that nobody knows.
         await as_admin(audit_database, f'DROP DATABASE "{name}" WITH (FORCE)')
         await as_admin(audit_database, f'CREATE DATABASE "{name}" TEMPLATE "{name}_backup"')

@@ -60,6 +60,14 @@ class Contradiction:
     """The number for the tree that begins now."""
 
 
+def epoch_of(origin: str) -> int:
+    """Read the number of the epoch that an origin names. Raises ValueError for another name."""
+    found = _ORIGIN.fullmatch(origin)
+    if found is None:
+        raise ValueError(f"no origin of an audit log: {origin}")
+    return int(found["epoch"])
+
+
 def known_checkpoint(note: str, origin: str, keys: Iterable[VerifierKey], known_by: str) -> KnownCheckpoint:
     """Read what somebody outside says is a checkpoint of `origin`. Raises TlogError unless one of the keys signed it.
 
@@ -68,10 +76,9 @@ def known_checkpoint(note: str, origin: str, keys: Iterable[VerifierKey], known_
     parsed = parse_note(note)
     verify(parsed, keys)
     checkpoint = Checkpoint.parse(parsed.text)
-    found = _ORIGIN.fullmatch(checkpoint.origin)
-    if checkpoint.origin != origin or found is None:
+    if checkpoint.origin != origin:
         raise UnverifiedNoteError(f"the checkpoint is of {shown(checkpoint.origin)}, not of {shown(origin)}")
-    return KnownCheckpoint(int(found["epoch"]), checkpoint.size, checkpoint.root, note, known_by)
+    return KnownCheckpoint(epoch_of(origin), checkpoint.size, checkpoint.root, note, known_by)
 
 
 def sizes_to_compare(epoch: Epoch, size: int, known: Iterable[KnownCheckpoint]) -> list[int]:

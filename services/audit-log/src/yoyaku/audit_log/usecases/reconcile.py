@@ -11,6 +11,9 @@ from yoyaku.audit_log.domain.new_entry import Epoch, origin_of
 EPOCHS_WITHOUT_A_CHECKPOINT: Final = 1
 """Epochs in a row that may have been opened without anybody having cosigned them, and still be followed by others."""
 
+NO_TREE: Final = -1
+"""The size that is named for an epoch that the database does not have."""
+
 
 class SourceAwayError(Exception):
     """A source of known checkpoints cannot be asked just now; the message says why."""
@@ -23,8 +26,15 @@ class CheckpointSource(Protocol):
     def name(self) -> str:
         """Who that is, for people."""
 
-    async def newest(self, origin: str) -> KnownCheckpoint | None:
-        """Return the newest checkpoint of an origin, verified; none when it knows none. Raises SourceAwayError."""
+    @property
+    def is_awaited(self) -> bool:
+        """Whether nothing may be signed before it was asked."""
+
+    async def newest(self, origin: str, size: int) -> KnownCheckpoint | None:
+        """Return the newest checkpoint of an origin, verified; none when it knows none. Raises SourceAwayError.
+
+        `size` is that of the database's tree, -1 when it has none of this origin: checkpoints up to it may be left out.
+        """
 
 
 class HeldLog(Protocol):
@@ -48,8 +58,8 @@ class HeldLog(Protocol):
 class Epochs(Protocol):
     """The log's trees. Written while leading only."""
 
-    async def newest(self) -> Epoch:
-        """Return the newest epoch."""
+    async def newest(self) -> tuple[Epoch, int]:
+        """Return the newest epoch, and how many entries it has."""
 
     def held(self) -> AbstractAsyncContextManager[HeldLog]:
         """Hold the end of the log; what was done is committed when the block ends without an exception."""
@@ -63,6 +73,8 @@ class Reconciliation:
     why: Contradiction | None
     away: tuple[str, ...]
     """Sources that could not be asked, with the reason."""
+    may_sign: bool
+    """Whether every source that has to be asked before was."""
 
 
 class Reconcile:
@@ -79,25 +91,27 @@ class Reconcile:
         Sources that are away are named, and nothing is concluded from their silence. Raises LeadershipLostError,
         MalformedTileError when the tree cannot be read, and the errors of yoyaku.postgres.
         """
-        newest = await self._epochs.newest()
+        newest, size = await self._epochs.newest()
         known: list[KnownCheckpoint] = []
         away: list[str] = []
+        may_sign = True
         for source in self._sources:
             try:
-                known += await self._known_to(source, newest.number)
+                known += await self._known_to(source, newest.number, size)
             except SourceAwayError as error:
                 away.append(f"{source.name}: {error}")
+                may_sign = may_sign and not source.is_awaited
         opened, why = await self._compared(known)
-        return Reconciliation(opened, why, tuple(away))
+        return Reconciliation(opened, why, tuple(away), may_sign)
 
-    async def _known_to(self, source: CheckpointSource, number: int) -> list[KnownCheckpoint]:
+    async def _known_to(self, source: CheckpointSource, number: int, size: int) -> list[KnownCheckpoint]:
         """Ask for this epoch and those after it, which the database may have lost; one may never have been cosigned."""
         found, unknown = [], 0
         while unknown <= EPOCHS_WITHOUT_A_CHECKPOINT:
-            checkpoint = await source.newest(origin_of(self._environment, number))
+            checkpoint = await source.newest(origin_of(self._environment, number), size)
             unknown = unknown + 1 if checkpoint is None else 0
             found += [] if checkpoint is None else [checkpoint]
-            number += 1
+            number, size = number + 1, NO_TREE
         return found
 
     async def _compared(self, known: Sequence[KnownCheckpoint]) -> tuple[Epoch | None, Contradiction | None]:

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,8 @@ class Witnesses:
     """Each with its kind: INNER or OUTSIDE."""
     sources: Sequence[CheckpointSource]
     now: Callable[[], datetime]
+    settled: set[int] = field(default_factory=set)
+    """The terms, by their number, in which everybody was asked."""
 
     @property
     def preparations(self) -> Sequence[Preparation]:
@@ -68,8 +70,8 @@ class Witnesses:
         if reconciliation.opened is not None:
             await BeginTerm(term.log, term.tree, self.environment)()
         if reconciliation.away:
-            told = logger.bind(cause="; ".join(reconciliation.away))
-            told.warning("checkpoints known outside cannot be asked for; nothing is signed before")
+            told = logger.bind(cause="; ".join(reconciliation.away), signing=reconciliation.may_sign)
+            told.warning("not everybody who knows checkpoints of this log can be asked for them")
 
     async def _compared(self, term: Term) -> Reconciliation:
         epochs = PostgresEpochs(self.pool, self.outbox, term.lease)
@@ -78,21 +80,22 @@ class Witnesses:
             term.tree.reload()
             told = logger.bind(origin=reconciliation.opened.origin, why=reconciliation.why.divergence.value)
             told.error("a new epoch of the audit log begins, its tree cannot be the one that is known outside")
-        if not reconciliation.away:
+        if reconciliation.may_sign:
             term.may_sign.set()
+        if not reconciliation.away:
+            self.settled.add(term.lease.epoch)
         return reconciliation
 
     async def _compare_until_all_were_asked(self, term: Term, ended: asyncio.Event) -> None:
         asked = Condition(away="the log waits to be compared", back="the log was compared with what is known outside")
-        while not term.may_sign.is_set() and not ended.is_set():
+        while term.lease.epoch not in self.settled and not ended.is_set():
             try:
                 away = "; ".join((await self._compared(term)).away)
             except PostgresError as error:
                 away = str(error)
             if away:
                 await set_within(ended, asked.is_away(away))
-            else:
-                asked.is_back()
+        asked.is_back()
 
     async def _cosign(self, kind: str, witness: Witness, term: Term, ended: asyncio.Event) -> None:
         records = PostgresCosignatures(self.pool, self.outbox, term.lease)

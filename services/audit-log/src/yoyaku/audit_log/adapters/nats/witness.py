@@ -58,11 +58,12 @@ class CosignedByWitness:
     """The newest checkpoints that the witness of this system cosigned."""
 
     name: Final = "the witness"
+    is_awaited: Final = True
 
     def __init__(self, witness: InnerWitness) -> None:
         self._witness = witness
 
-    async def newest(self, origin: str) -> KnownCheckpoint | None:
+    async def newest(self, origin: str, size: int) -> KnownCheckpoint | None:
         """Return the newest cosigned checkpoint of an origin. Raises SourceAwayError, also for one that is not its."""
         try:
             note = await self._witness.newest(origin)

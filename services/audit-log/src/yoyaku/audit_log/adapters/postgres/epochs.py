@@ -30,7 +30,10 @@ SOURCE: Final = "/audit-log/epochs"
 """The source of the first entries of epochs: each is numbered by its epoch. They come from no outbox."""
 _NO_STREAM: Final = "none"
 
-_NEWEST: Final = "SELECT epoch, origin, first_position, opened_at FROM audit_epoch ORDER BY epoch DESC LIMIT 1"
+_NEWEST: Final = """
+SELECT e.epoch, e.origin, e.first_position, e.opened_at, h.next_position - e.first_position AS size
+  FROM audit_epoch e CROSS JOIN audit_head h ORDER BY e.epoch DESC LIMIT 1
+"""
 _SIGNED: Final = """
 SELECT c.epoch, c.size, c.root, c.note FROM audit_checkpoint_latest c JOIN audit_epoch e USING (epoch)
  WHERE e.origin = $1
@@ -45,13 +48,13 @@ class PostgresEpochs:
         self._outbox = outbox
         self._lease = lease
 
-    async def newest(self) -> Epoch:
-        """Return the newest epoch. Raises NoEpochError before the first, and the errors of yoyaku.postgres."""
+    async def newest(self) -> tuple[Epoch, int]:
+        """Return the newest epoch, and how many entries it has. Raises NoEpochError before the first, and the errors of yoyaku.postgres."""
         async with transaction(self._pool, read_only=True) as connection:
             row = await connection.fetchrow(_NEWEST)
         if row is None:
             raise NoEpochError("no epoch of the audit log is open")
-        return Epoch(*row)
+        return Epoch(row["epoch"], row["origin"], row["first_position"], row["opened_at"]), row["size"]
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator["PostgresHeldLog"]:
@@ -124,11 +127,12 @@ class SignedInDatabase:
     """The newest checkpoint that the database itself says was signed: its entries must hold what it vouches for."""
 
     name: Final = "the database"
+    is_awaited: Final = True
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def newest(self, origin: str) -> KnownCheckpoint | None:
+    async def newest(self, origin: str, size: int) -> KnownCheckpoint | None:
         """Return the newest signed checkpoint of an origin. Raises the errors of yoyaku.postgres."""
         async with transaction(self._pool, read_only=True) as connection:
             row = await connection.fetchrow(_SIGNED, origin)
