@@ -49,7 +49,10 @@ class PostgresEpochs:
         self._lease = lease
 
     async def newest(self) -> tuple[Epoch, int]:
-        """Return the newest epoch, and how many entries it has. Raises NoEpochError before the first, and the errors of yoyaku.postgres."""
+        """Return the newest epoch, and how many entries it has.
+
+        Raises NoEpochError before the first, and the errors of yoyaku.postgres.
+        """
         async with transaction(self._pool, read_only=True) as connection:
             row = await connection.fetchrow(_NEWEST)
         if row is None:
