@@ -78,17 +78,20 @@ class People:
         }
 
     async def audit_entries(self, after: int = -1) -> list[dict[str, Any]]:
-        """Read the audit log from a position to its end, page by page, through the gateway."""
+        """Read the audit log from a position to its end, page by page, through the gateway.
+
+        The end is where it was when the reading began, since each page that is read becomes an entry too.
+        """
         entries: list[dict[str, Any]] = []
+        query = {"after": after, "limit": 500}
         while True:
-            query = {"after": after, "limit": 500}
-            page = await self.http.get("/api/v1/audit/entries", params=query, headers=await self.admin())
-            assert page.status_code == 200, page.text
-            items = page.json()["items"]
-            if not items:
+            answer = await self.http.get("/api/v1/audit/entries", params=query, headers=await self.admin())
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            entries += page["items"]
+            if "next" not in answer.links:
                 return entries
-            entries += items
-            after = items[-1]["position"]
+            query |= {"after": page["items"][-1]["position"], "until": page["until"]}
 
     async def fetch(self, database: str, query: str, *arguments: object) -> list[asyncpg.Record]:
         """Ask a database as its superuser."""

@@ -20,16 +20,21 @@ class AuditReader:
         self.entries: list[Entry] = []
 
     async def read_on(self) -> list[Entry]:
-        """Read what is new; return all entries read so far. Raises ChapterBrokenError when refused."""
+        """Read what is new; return all entries read so far. Raises ChapterBrokenError when refused.
+
+        It ends where the log ended when it began: each page that is read becomes an entry itself.
+        """
+        query: dict[str, str | int] = {"limit": PAGE}
         for _ in range(MAX_PAGES):
-            after = self.entries[-1]["position"] if self.entries else -1
-            answer = await self._stage.get("/api/v1/audit/entries", self._stage.cast.admin, after=after, limit=PAGE)
+            query["after"] = self.entries[-1]["position"] if self.entries else -1
+            answer = await self._stage.get("/api/v1/audit/entries", self._stage.cast.admin, **query)
             if answer.status_code != 200:
                 raise ChapterBrokenError(f"the audit log answered {described(answer)}")
-            page = answer.json()["items"]
-            self.entries.extend(page)
-            if len(page) < PAGE:
+            page = answer.json()
+            self.entries.extend(page["items"])
+            if "next" not in answer.links:
                 break
+            query["until"] = page["until"]
         return self.entries
 
 
