@@ -1,6 +1,7 @@
 """Draws one entry whole: its attributes, its body, what was forgotten."""
 
 import json
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -32,7 +33,7 @@ def entry_view(reply: AuditLogShowReply) -> RenderableType:
     for name, label in _ATTRIBUTES:
         value = getattr(entry, name)
         if value is not None:
-            table.add_row(label, Text(value.isoformat() if hasattr(value, "isoformat") else str(value)))
+            table.add_row(label, Text(_shown(value)))
         elif f"/{name}" in entry.forgotten:
             table.add_row(label, _forgotten())
     if entry.source is not None:
@@ -41,6 +42,10 @@ def entry_view(reply: AuditLogShowReply) -> RenderableType:
         "proof", "signed checkpoint" if reply.proof else Text("not covered by a checkpoint yet", style="yellow")
     )
     return Group(table, *_body(entry))
+
+
+def _shown(value: object) -> str:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 def _body(entry: AuditEntry) -> list[RenderableType]:
