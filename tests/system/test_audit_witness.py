@@ -1,0 +1,192 @@
+"""The audit log and its witness as two real services, each killed at its work, and a database that is put back."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nats.js import JetStreamContext
+
+from yoyaku.contracts.booking_v1 import RoomCreated
+from yoyaku.contracts.envelope import Envelope, to_headers
+from yoyaku.contracts.registry import encode
+from yoyaku.messaging.ids import new_event_id
+from yoyaku.postgres.settings import PostgresSettings
+from yoyaku.testkit.bus import Bus
+from yoyaku.testkit.databases import Database
+from yoyaku.testkit.replicas import Replica, database_environment, environment_of, prefixed, replicas, secret_file
+from yoyaku.tlog.checkpoint import open_checkpoint
+from yoyaku.tlog.keys import Algorithm, VerifierKey
+
+AUDIT = "yoyaku.audit_log"
+DETECTOR = "yoyaku.security_detector"
+LOG_SEED, WITNESS_SEED = "01" * 32, "02" * 32
+LATEST = """
+SELECT e.epoch, e.origin, c.size, coalesce(c.cosigned_size, 0) AS cosigned_size, c.cosigned_note
+  FROM audit_epoch e LEFT JOIN audit_checkpoint_latest c USING (epoch) ORDER BY e.epoch DESC LIMIT 1
+"""
+Eventually = Callable[..., Awaitable[None]]
+
+
+def public(seed: str) -> bytes:
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed)).public_key().public_bytes_raw()
+
+
+@asynccontextmanager
+async def connected(settings: PostgresSettings) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(**settings.connect_arguments("test"))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@dataclass
+class Services:
+    """Both services on one bus, and what the log holds."""
+
+    audit_database: Database
+    js: JetStreamContext
+    start_audit_log: Callable[[], Replica]
+    start_detector: Callable[[], Replica]
+    published: int = 0
+
+    async def publish(self, count: int) -> None:
+        for _ in range(count):
+            self.published += 1
+            envelope = Envelope(
+                id=new_event_id(),
+                source="/booking/07",
+                type=RoomCreated.TYPE,
+                time=datetime.now(UTC),
+                subject=f"room/{self.published}",
+                sequence=self.published,
+                actor="operator",
+                correlation_id="c",
+                causation_id=None,
+                client_address=None,
+                dataschema="s",
+            )
+            body = RoomCreated(room_id=self.published, site="tokyo", capacity=4, time_zone="Asia/Tokyo")
+            await self.js.publish(RoomCreated.TYPE, encode(body), headers=to_headers(envelope))
+
+    async def latest(self) -> Any:
+        async with connected(self.audit_database.service) as connection:
+            return await connection.fetchrow(LATEST)
+
+    async def is_recorded(self) -> bool:
+        """Whether everything published is an entry."""
+        async with connected(self.audit_database.service) as connection:
+            count: int = await connection.fetchval("SELECT count(*) FROM audit_entry WHERE type = $1", RoomCreated.TYPE)
+        return count >= self.published
+
+    async def is_cosigned(self) -> bool:
+        """Whether everything published is cosigned."""
+        latest = await self.latest()
+        return latest is not None and latest["cosigned_size"] >= self.published
+
+    async def has_two_trees(self) -> bool:
+        """Whether a second epoch is open, signed and cosigned."""
+        latest = await self.latest()
+        return latest is not None and latest["epoch"] == 2 and latest["cosigned_size"] > 1
+
+    async def as_admin(self, statement: str) -> None:
+        async with connected(self.audit_database.admin.model_copy(update={"database": "postgres"})) as connection:
+            await connection.execute(statement)
+
+
+@pytest_asyncio.fixture
+async def audit_database(database: Callable[..., Awaitable[Database]]) -> Database:
+    return await database(AUDIT)
+
+
+@pytest_asyncio.fixture
+async def security_database(database: Callable[..., Awaitable[Database]]) -> Database:
+    return await database(DETECTOR)
+
+
+@pytest.fixture
+def services(
+    audit_database: Database, security_database: Database, bus: Bus, js: JetStreamContext, tmp_path: Path
+) -> Iterator[Services]:
+    log_keys = secret_file(tmp_path / "log.keys", LOG_SEED)
+    witness_keys = secret_file(tmp_path / "witness.keys", WITNESS_SEED)
+    log_public = secret_file(tmp_path / "log.pub", public(LOG_SEED).hex())
+    witness_public = secret_file(tmp_path / "witness.pub", public(WITNESS_SEED).hex())
+    audit = environment_of(AUDIT, audit_database.service, bus, tmp_path) | prefixed(
+        AUDIT,
+        {
+            **database_environment("SEALER_DATABASE", audit_database.as_role("sealer"), tmp_path),
+            **database_environment("KEYS_DATABASE", audit_database.as_role("keys"), tmp_path),
+            "ENVIRONMENT": "test",
+            "LEASE_SECONDS": "1",
+            "SIGNING_KEYS_FILE": str(log_keys),
+            "MASTER_KEY_FILE": str(secret_file(tmp_path / "master.key", token_hex(32))),
+            "DIGEST_KEY_FILE": str(secret_file(tmp_path / "digest.key", token_hex(32))),
+            "WITNESS_PUBLIC_KEYS_FILE": str(witness_public),
+        },
+    )
+    detector = environment_of(DETECTOR, security_database.service, bus, tmp_path) | prefixed(
+        DETECTOR,
+        {
+            "ENVIRONMENT": "test",
+            "WITNESS_KEYS_FILE": str(witness_keys),
+            "WITNESS_LOG_PUBLIC_KEYS_FILE": str(log_public),
+        },
+    )
+    with ExitStack() as stack:
+        start_audit_log = stack.enter_context(replicas(AUDIT, audit, tmp_path))
+        start_detector = stack.enter_context(replicas(DETECTOR, detector, tmp_path))
+        yield Services(audit_database, js, start_audit_log, start_detector)
+
+
+@pytest.mark.requirement("AU-02", "EV-04")
+async def test_both_are_killed_and_the_database_is_put_back(services: Services, eventually: Eventually) -> None:
+    name = services.audit_database.name
+    audit_log, detector = services.start_audit_log(), services.start_detector()
+    await services.publish(5)
+    await eventually(services.is_cosigned)
+
+    detector.kill()
+    audit_log.kill()
+    await services.as_admin(f'CREATE DATABASE "{name}_backup" TEMPLATE "{name}"')
+    try:
+        audit_log = services.start_audit_log()
+        await services.publish(5)
+        await eventually(services.is_recorded)
+        # Nobody can say whether this database was put back: what is recorded is not signed yet.
+        assert (await services.latest())["size"] < services.published
+        services.start_detector()
+        await eventually(services.is_cosigned)
+        latest = await services.latest()
+        opened = open_checkpoint(
+            latest["cosigned_note"],
+            origin="audit.yoyaku/test/1",
+            log_keys=[VerifierKey("audit.yoyaku/test/1", Algorithm.ED25519, public(LOG_SEED))],
+            witness_keys=[VerifierKey("witness.yoyaku/test", Algorithm.COSIGNATURE_V1, public(WITNESS_SEED))],
+        )
+        assert (latest["epoch"], len(opened.cosignatures)) == (1, 1)
+
+        audit_log.kill()
+        await services.as_admin(f'DROP DATABASE "{name}" WITH (FORCE)')
+        await services.as_admin(f'CREATE DATABASE "{name}" TEMPLATE "{name}_backup"')
+        audit_log = services.start_audit_log()
+        await services.publish(5)
+        await eventually(services.has_two_trees)
+    finally:
+        await services.as_admin(f'DROP DATABASE "{name}_backup" WITH (FORCE)')
+    assert "a new epoch of the audit log begins" in audit_log.log
+    async with connected(services.audit_database.service) as connection:
+        first = await connection.fetchrow("SELECT type, position FROM audit_entry WHERE epoch = 2 ORDER BY position")
+        told = await connection.fetchval("SELECT count(*) FROM audit_entry WHERE type = 'audit.integrity.violated.v1'")
+        gaps = await connection.fetchval("SELECT max(position) + 1 - count(*) FROM audit_entry")
+    assert first["type"] == "audit.epoch.opened.v1"
+    assert gaps == 0
+    assert told <= 1
