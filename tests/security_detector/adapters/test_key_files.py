@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from yoyaku.security_detector.adapters.key_files import KeyFileError, read_public_keys, read_seeds
+from yoyaku.security_detector.adapters.key_files import FollowedKeys, KeyFileError, read_public_keys, read_seeds
 from yoyaku.testkit.replicas import secret_file
 
 
@@ -36,3 +36,17 @@ def test_private_keys_are_for_the_owner_alone(tmp_path: Path) -> None:
         read_seeds(path)
     with pytest.raises(KeyFileError, match="No such file"):
         read_seeds(tmp_path / "none")
+
+
+def test_keys_that_rotate_are_followed_and_kept_when_the_file_is_damaged(tmp_path: Path) -> None:
+    path = secret_file(tmp_path / "keys", "01" * 32)
+    keys = FollowedKeys(path, read_seeds)
+    assert keys() == [b"\x01" * 32]
+    path.write_text(f"{'01' * 32}\n{'02' * 32}\n")
+    assert keys() == [b"\x01" * 32, b"\x02" * 32]
+    path.write_text("damaged")
+    assert keys() == [b"\x01" * 32, b"\x02" * 32]
+    path.unlink()
+    assert keys() == [b"\x01" * 32, b"\x02" * 32]
+    secret_file(path, "02" * 32)
+    assert keys() == [b"\x02" * 32]

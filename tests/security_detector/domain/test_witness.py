@@ -101,7 +101,7 @@ def test_another_tree_of_the_cosigned_size_is_a_fork_and_no_proof_is_asked_for()
 
 
 def test_only_logs_of_the_own_environment_are_known() -> None:
-    logs = TrustedLogs("te-st", [LOG.verifier.public_key])
+    logs = TrustedLogs("te-st", lambda: [LOG.verifier.public_key])
     keys = logs.keys_of("audit.yoyaku/te-st/12")
     assert keys is not None
     assert [(key.name, key.public_key) for key in keys] == [("audit.yoyaku/te-st/12", LOG.verifier.public_key)]

@@ -29,7 +29,7 @@ LOG = SigningKey(ORIGIN, b"\x01" * 32)
 ROTATED = SigningKey(ORIGIN, b"\x04" * 32)
 KEYS = witness_keys("test", [b"\x02" * 32, b"\x03" * 32])
 WITNESSES = [key.verifier for key in KEYS]
-LOGS = TrustedLogs("test", [LOG.verifier.public_key, ROTATED.verifier.public_key])
+LOGS = TrustedLogs("test", lambda: [LOG.verifier.public_key, ROTATED.verifier.public_key])
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LEAVES = rfc6962.numbered_leaves(40)
 FORK = [*LEAVES[:10], *(b"other" for _ in range(30))]
@@ -119,7 +119,7 @@ async def check(records: WitnessRecords, case: str) -> None:
     """Ask a witness whose newest checkpoint is that over the first 12 leaves."""
     text, status, outcome = CASES[case]
     before = await records.newest(ORIGIN)
-    answer = await CosignCheckpoint(records, LOGS, KEYS)(text, NOON + timedelta(seconds=1))
+    answer = await CosignCheckpoint(records, LOGS, lambda: KEYS)(text, NOON + timedelta(seconds=1))
     assert (answer.status, answer.outcome) == (status, outcome), case
     after = await records.newest(ORIGIN)
     assert after is not None
@@ -138,13 +138,13 @@ async def check(records: WitnessRecords, case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 async def test_each_request_has_its_code(case: str) -> None:
     records = InMemoryWitness()
-    assert (await CosignCheckpoint(records, LOGS, KEYS)(body(LEAVES[:12], 0), NOON)).status == 200
+    assert (await CosignCheckpoint(records, LOGS, lambda: KEYS)(body(LEAVES[:12], 0), NOON)).status == 200
     await check(records, case)
 
 
 async def test_each_request_has_its_code_with_a_database(pool: Pool) -> None:
     records = PostgresWitness(pool)
-    assert (await CosignCheckpoint(records, LOGS, KEYS)(body(LEAVES[:12], 0), NOON)).status == 200
+    assert (await CosignCheckpoint(records, LOGS, lambda: KEYS)(body(LEAVES[:12], 0), NOON)).status == 200
     for case in (name for name, (_, status, _) in CASES.items() if status != 200):
         await check(records, case)
     await check(records, "the same again")
@@ -152,7 +152,7 @@ async def test_each_request_has_its_code_with_a_database(pool: Pool) -> None:
 
 
 async def test_a_new_log_begins_at_zero_and_logs_do_not_mix(records: WitnessRecords) -> None:
-    witness = CosignCheckpoint(records, LOGS, KEYS)
+    witness = CosignCheckpoint(records, LOGS, lambda: KEYS)
     answer = await witness(body(LEAVES[:7], 3), NOON)
     assert (answer.status, answer.body) == (409, "0\n")
     assert (await witness(body(LEAVES[:7], 0), NOON)).status == 200
@@ -167,12 +167,12 @@ async def test_a_new_log_begins_at_zero_and_logs_do_not_mix(records: WitnessReco
 async def test_what_strangers_signed_is_ignored(records: WitnessRecords) -> None:
     note = signed(LEAVES[:5]).sign([LOG]).signed_also([Signature("stranger", 7, b"x")])
     request = AddCheckpoint(0, (), note).encode().decode()
-    assert (await CosignCheckpoint(records, LOGS, KEYS)(request, NOON)).status == 200
+    assert (await CosignCheckpoint(records, LOGS, lambda: KEYS)(request, NOON)).status == 200
 
 
 async def race(records: Sequence[WitnessRecords], requests: Sequence[str]) -> list[Answer]:
     """Ask all at once, each of another replica."""
-    witnesses = [CosignCheckpoint(memory, LOGS, KEYS) for memory in records]
+    witnesses = [CosignCheckpoint(memory, LOGS, lambda: KEYS) for memory in records]
     asked = [witnesses[number % len(witnesses)](text, NOON) for number, text in enumerate(requests)]
     return await asyncio.gather(*asked)
 
@@ -185,7 +185,7 @@ async def test_two_replicas_at_once_never_cosign_both_sides_of_a_fork(security_d
     ):
         replicas = [PostgresWitness(one), PostgresWitness(other)]
         if known:
-            await CosignCheckpoint(replicas[0], LOGS, KEYS)(body(LEAVES[:known], 0), NOON)
+            await CosignCheckpoint(replicas[0], LOGS, lambda: KEYS)(body(LEAVES[:known], 0), NOON)
         sizes = range(11, 19)
         requests = [body(side[:size], known) for size in sizes for side in (LEAVES, FORK)]
         answers = await race(replicas, requests)
@@ -199,7 +199,7 @@ async def test_two_replicas_at_once_never_cosign_both_sides_of_a_fork(security_d
 
 async def test_the_service_can_neither_forget_nor_go_back(pool: Pool, security_database: Database) -> None:
     records = PostgresWitness(pool)
-    witness = CosignCheckpoint(records, LOGS, KEYS)
+    witness = CosignCheckpoint(records, LOGS, lambda: KEYS)
     await witness(body(LEAVES[:12], 0), NOON)
     older = await records.newest(ORIGIN)
     assert older is not None

@@ -28,7 +28,7 @@ from yoyaku.messaging.wake import Waker
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.settings import PostgresSettings
 from yoyaku.security_detector import telemetry
-from yoyaku.security_detector.adapters.key_files import read_public_keys, read_seeds
+from yoyaku.security_detector.adapters.key_files import FollowedKeys, read_public_keys, read_seeds
 from yoyaku.security_detector.adapters.nats.block_bucket import BlockBucket
 from yoyaku.security_detector.adapters.postgres.blocks import PostgresBlocks
 from yoyaku.security_detector.adapters.postgres.journal import PostgresJournal
@@ -43,6 +43,7 @@ from yoyaku.security_detector.usecases.enforce_blocks import EnforceBlocks
 from yoyaku.security_detector.usecases.expire_blocks import ExpireBlocks, ForgetFailures
 from yoyaku.security_detector.usecases.judge_failures import JudgeFailures
 from yoyaku.security_detector.usecases.ports import Blocks, Bucket, WitnessRecords
+from yoyaku.tlog.keys import SigningKey
 
 PACKAGE: Final = "yoyaku.security_detector"
 LEADERSHIP: Final = "detector"
@@ -90,8 +91,12 @@ def _answer_as_witness(
 ) -> None:
     if settings.witness_keys_file is None or settings.witness_log_public_keys_file is None:
         return
-    keys = witness_keys(settings.environment, read_seeds(settings.witness_keys_file))
-    logs = TrustedLogs(settings.environment, read_public_keys(settings.witness_log_public_keys_file))
+    seeds = FollowedKeys(settings.witness_keys_file, read_seeds)
+    logs = TrustedLogs(settings.environment, FollowedKeys(settings.witness_log_public_keys_file, read_public_keys))
+
+    def keys() -> list[SigningKey]:
+        return witness_keys(settings.environment, seeds())
+
     records = PostgresWitness(pool)
     cosign = OnAddCheckpoint(CosignCheckpoint(records, logs, keys), now)
     serve(broker, RPC_SECURITY_DETECTOR_WITNESS_V1, WitnessRequest, cosign)

@@ -1,8 +1,11 @@
 """Keys of the witness, and of the log that it trusts, from files: one a line, 32 bytes in hexadecimal each."""
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from loguru import logger
 
 _KEY_BYTES: Final = 32
 _MOST_KEYS: Final = 16
@@ -45,3 +48,33 @@ def _key(path: Path, number: int, line: str) -> bytes:
     if len(key) != _KEY_BYTES:
         raise KeyFileError(f"{path}, line {number}: not {_KEY_BYTES} bytes in hexadecimal")
     return key
+
+
+class FollowedKeys:
+    """The keys of a file, read again when it has changed: keys rotate without a restart."""
+
+    def __init__(self, path: Path, read: Callable[[Path], list[bytes]]) -> None:
+        """`read` is `read_seeds` or `read_public_keys`. Raises KeyFileError."""
+        self._path = path
+        self._read = read
+        self._keys = read(path)
+        self._state = _state(path)
+
+    def __call__(self) -> list[bytes]:
+        """Return the keys as they are in the file now; those known before, if it became unreadable."""
+        state = _state(self._path)
+        if state != self._state:
+            self._state = state
+            try:
+                self._keys = self._read(self._path)
+            except KeyFileError as error:
+                logger.bind(cause=str(error)).error("keys could not be read again, those known stay in use")
+        return self._keys
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size)

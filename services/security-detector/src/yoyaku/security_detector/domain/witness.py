@@ -4,7 +4,7 @@ Invariant: of two checkpoints of one origin that it cosigns, one extends the oth
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,14 +33,14 @@ class TrustedLogs:
     """The audit logs of one environment: `audit.yoyaku/<environment>/<epoch>`, all with the same keys."""
 
     environment: str
-    public_keys: Sequence[bytes]
-    """Ed25519, 32 bytes each; any one of them is enough."""
+    public_keys: Callable[[], Sequence[bytes]]
+    """Ed25519, 32 bytes each; any one of them is enough. Asked each time, since they rotate."""
 
     def keys_of(self, origin: str) -> Sequence[VerifierKey] | None:
         """Return the keys that may sign for an origin; none when it is no log of this environment."""
         if not re.fullmatch(re.escape(f"audit.yoyaku/{self.environment}") + _EPOCH, origin, re.ASCII):
             return None
-        return [VerifierKey(origin, Algorithm.ED25519, key) for key in self.public_keys]
+        return [VerifierKey(origin, Algorithm.ED25519, key) for key in self.public_keys()]
 
 
 @dataclass(frozen=True, slots=True)

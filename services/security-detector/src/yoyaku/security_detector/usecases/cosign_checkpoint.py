@@ -1,6 +1,6 @@
 """Answer C2SP tlog-witness `add-checkpoint`: cosign what extends the newest cosigned checkpoint, refuse the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -72,7 +72,8 @@ class Answer:
 class CosignCheckpoint:
     """The witness. Any process may answer; the record of the origin is held from the check to the commit."""
 
-    def __init__(self, records: WitnessRecords, logs: TrustedLogs, keys: Sequence[SigningKey]) -> None:
+    def __init__(self, records: WitnessRecords, logs: TrustedLogs, keys: Callable[[], Sequence[SigningKey]]) -> None:
+        """`keys`: those that cosign, at least one; asked for each request, since they rotate."""
         self._records = records
         self._logs = logs
         self._keys = keys
@@ -97,7 +98,7 @@ class CosignCheckpoint:
         log_keys = self._logs.keys_of(origin)
         opened = open_request(body, {} if log_keys is None else {origin: log_keys})
         async with self._records.held(origin) as record:
-            witnessed = extended(opened, record.newest, log_keys=log_keys or (), keys=self._keys, now=now)
+            witnessed = extended(opened, record.newest, log_keys=log_keys or (), keys=self._keys(), now=now)
             await record.keep(witnessed)
         return witnessed
 
