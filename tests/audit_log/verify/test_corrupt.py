@@ -3,6 +3,7 @@
 import base64
 import random
 import shutil
+import string
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from yoyaku.audit_log.verify.findings import Report
-from yoyaku.audit_log.verify.formats import InputError, Key
+from yoyaku.audit_log.verify.formats import LOG_SIGNATURE, DamageError, InputError, Key, Trust
 from yoyaku.testkit.audit_exports import History, Signer, bundles_of, files_of, sample_entry, tiles_of, write_files
 
 MUTATIONS = 200
@@ -190,7 +191,15 @@ def test_a_body_beside_that_is_missing_or_another_is_named_with_its_entry(
     assert "no such file" in str(found().first)
 
 
+def with_stray_bits(note: bytes) -> bytes:
+    """Write the last signature in another spelling of the same bytes."""
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+    body = note.rstrip(b"=\n")
+    return body[:-1] + alphabet[alphabet.index(chr(body[-1])) | 1].encode() + note[len(body) :]
+
+
 NOTES = {
+    "not canonical base64": lambda note, keys: with_stray_bits(note),
     "not UTF-8": lambda note, keys: b"\xff" + note,
     "control characters": lambda note, keys: note.replace(b"\n", b"\r\n", 1),
     "not a signed note": lambda note, keys: note.split(b"\n\n")[0],
@@ -238,6 +247,16 @@ def test_other_logs_and_other_keys_cannot_be_judged(export: Path, keys: Any) -> 
     (export / "checkpoint").write_bytes((export / "checkpoints/100").read_bytes().rsplit("\u2014".encode(), 1)[0])
     with pytest.raises(InputError, match="no signature by a key that was given"):
         unknown.verify(export, export)
+
+
+def test_a_key_of_another_log_does_not_sign_for_this_one(keys: Any) -> None:
+    other = Signer("audit.yoyaku/other/1")
+    history = History()
+    history.append(1)
+    trust = Trust([Key.parse(signer.vkey, LOG_SIGNATURE) for signer in (keys.log, other)])
+    assert trust.open(history.note([keys.log, other]), "it").signed_by == (keys.log.vkey.rsplit("+", 1)[0],)
+    with pytest.raises(DamageError, match="it: no signature by a key that was given"):
+        trust.open(history.note([other]), "it")
 
 
 @pytest.mark.parametrize("text", ["", "x", "a+b+c", "log+00000000+AAAA", "log+zz+AQ==", "+1234abcd+AQ=="])

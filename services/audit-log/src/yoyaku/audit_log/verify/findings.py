@@ -99,7 +99,7 @@ class Report:
         for kind, count in self.further.items():
             yield f"also:         {count:,} more of: {kind}"
         yield f"entries:      {self.entries:,} of {self.size:,}, hashed and decoded, positions and times compared"
-        if self.entries:
+        if self.last_recorded_at:
             yield f"recorded:     {self.first_recorded_at} to {self.last_recorded_at}"
         yield f"tree:         {self.tiles:,} hash tiles, {self.bodies:,} bodies beside, root {self.root}"
         yield f"checkpoints:  {self.checkpoints:,} with their roots computed again"

@@ -1,6 +1,7 @@
 """Verifies one export: lets it be walked through, and says what the disagreements mean that were met on the way."""
 
 import base64
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -184,6 +185,7 @@ class Judge:
                 kind, last, text = self._renumbered(kind, first, last, text)
             elif kind == kinds.DELETED and (last == self._walk.head.size - 1 or first == self._walk.report.entries):
                 kind, last = kinds.TRUNCATED, self._walk.head.size - 1
+            text += _what_it_reads(window.leaves[first - window.start : last - window.start + 1])
             self._walk.add(kind, tile_name("entries", index, self._width(index)), text, first, last)
             shifted_from = index + 1 if kind in {kinds.DELETED, kinds.INSERTED, kinds.TRUNCATED} else -1
 
@@ -263,6 +265,16 @@ class Judge:
         elif self._walk.absent_from is not None:
             name = tile_name("entries", self._walk.absent_from)
             self._walk.add(kinds.TRUNCATED, name, "the bundles end here", self._walk.absent_from * WIDTH, size - 1)
+
+
+def _what_it_reads(leaves: Sequence[bytes]) -> str:
+    """Say what stands in the first leaf concerned, for whoever has to look into it."""
+    try:
+        entry = read_entry(leaves[0])
+    except (DamageError, IndexError):
+        return ""
+    shown = {name: entry[name] for name in ("event_id", "type", "actor", "subject") if name in entry}
+    return f"; what stands there reads {json.dumps(shown)[:300]}"
 
 
 def _judge_witnesses(walk: Walk, trust: Trust, limits: Limits) -> None:
