@@ -78,7 +78,7 @@ def test_another_spelling_is_no_path(path: str) -> None:
         parse_path(path)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 63), st.integers(0, (2**63 - 1) >> 8), st.integers(1, 256))
 def test_each_tile_has_one_path(level: int, index: int, width: int) -> None:
     assert parse_path(tile_path(TileId(level, index, width))) == TileId(level, index, width)
@@ -105,7 +105,7 @@ def test_the_tiles_of_the_documents_example() -> None:
     assert list(bundles_of(256)) == [BundleId(0)]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=256))
 @example([b"one"])
 @example([b""] * 256)
@@ -149,7 +149,7 @@ def test_a_bundle_that_is_none_is_refused(data: bytes, width: int, says: str) ->
         decode_bundle(data, width)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60), st.integers(1, 256))
 def test_any_bytes_are_read_or_refused(data: bytes, width: int) -> None:
     try:
@@ -159,7 +159,7 @@ def test_any_bytes_are_read_or_refused(data: bytes, width: int) -> None:
     assert encode_bundle(entries) == data
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.text(max_size=30) | st.from_regex(r"tile/[0-9]{1,2}/(x[0-9]{3}/){0,3}[0-9]{3}(\.p/[0-9]{1,3})?", fullmatch=True)
 )
