@@ -7,12 +7,16 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import asyncpg
 
 from yoyaku.embedded.launch import launch
 from yoyaku.embedded.story.facts import ChapterBrokenError
 from yoyaku.embedded.system import System
 
 COMMAND_SECONDS = 120.0
+_OUTSIDE = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
 
 class EmbeddedHouse:
@@ -48,8 +52,33 @@ class EmbeddedHouse:
         """
         return await _typed_in(arguments, self._system.environment_of(process))
 
+    async def outside(self, *arguments: str) -> tuple[int, str]:
+        """Run a `yoyaku` command as somebody elsewhere would: without this system's folder, settings or secrets.
+
+        Returns the exit code and what it printed.
+        """
+        bare = {name: value for name, value in os.environ.items() if name in _OUTSIDE}
+        return await _run(arguments, bare)
+
+    async def as_superuser(self, database: str, statement: str, *values: object) -> Any:
+        """Run a statement as the superuser of PostgreSQL, triggers switched off; return the first value, if any."""
+        admin = self._system.postgres.admin_settings.model_copy(update={"database": database})
+        connection = await asyncpg.connect(**admin.connect_arguments("yoyaku-demo"))
+        try:
+            await connection.execute("SET session_replication_role = replica")
+            return await connection.fetchval(statement, *values)
+        finally:
+            await connection.close()
+
 
 async def _typed_in(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    code, words = await _run(arguments, environment)
+    if code != 0:
+        raise ChapterBrokenError(f"{_typed(arguments)} ended with {code}: {words[-400:]}")
+    return words
+
+
+async def _run(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
     program = Path(sys.executable).with_name("yoyaku")
     process = launch([program, *arguments], env=environment, output=subprocess.PIPE, death_signal=signal.SIGKILL)
     try:
@@ -59,10 +88,7 @@ async def _typed_in(arguments: Sequence[str], environment: Mapping[str, str]) ->
     finally:
         if process.poll() is None:
             process.kill()
-    words = (out + err).decode(errors="replace").strip()
-    if process.returncode != 0:
-        raise ChapterBrokenError(f"{_typed(arguments)} ended with {process.returncode}: {words[-400:]}")
-    return words
+    return process.returncode, (out + err).decode(errors="replace").strip()
 
 
 def _typed(arguments: Sequence[str]) -> str:

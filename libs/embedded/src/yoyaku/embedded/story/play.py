@@ -19,6 +19,7 @@ from yoyaku.embedded.story.first_booking import same_room_again, sign_in_and_boo
 from yoyaku.embedded.story.history import what_became_of_it
 from yoyaku.embedded.story.moving_in import calendar_moves_in
 from yoyaku.embedded.story.opening import rooms_and_people
+from yoyaku.embedded.story.proof import booking_is_proven
 from yoyaku.embedded.story.race import hundred_for_one
 from yoyaku.embedded.story.reschedule import moved_from_two_windows
 from yoyaku.embedded.story.session import session_is_renewed
@@ -50,6 +51,7 @@ CHAPTERS = (
     Chapter("An attacker and a neighbour", attacker_is_blocked),
     Chapter("A backup", backup_taken_and_read),
     Chapter("Everything is on record", everything_is_recorded),
+    Chapter("Proof for an outsider", booking_is_proven),
     Chapter("kill -9", killed_in_a_burst),
     Chapter("Three traces", drawn_as_trees),
 )

@@ -59,6 +59,12 @@ class House(Protocol):
         Raises ChapterBrokenError when it failed.
         """
 
+    async def outside(self, *arguments: str) -> tuple[int, str]:
+        """Type a `yoyaku` command as somebody elsewhere does; return its exit code and what it printed."""
+
+    async def as_superuser(self, database: str, statement: str, *values: object) -> Any:
+        """Run a statement with all rights over a database, triggers switched off; return the first value, if any."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
