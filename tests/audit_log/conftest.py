@@ -1,5 +1,6 @@
 """Fixtures of the audit log: its database, facts, events on the bus, and the service as real processes."""
 
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from nats.js import JetStreamContext
 from yoyaku.audit_log.adapters.index_files import SqliteIndexFiles
 from yoyaku.audit_log.adapters.object_store.archive import ObjectStoreArchive, open_archive
 from yoyaku.audit_log.adapters.object_store.cache import FolderCache
+from yoyaku.audit_log.adapters.personal_keys import ClientDigests, MasterKey, SubjectKeys
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.adapters.postgres.partition_dropper import PostgresPartitionDropper
 from yoyaku.audit_log.adapters.postgres.sealing_reads import PostgresSealingReads
@@ -28,15 +30,18 @@ from yoyaku.audit_log.domain.segment import KeptCheckpoint
 from yoyaku.audit_log.usecases.begin_term import BeginTerm
 from yoyaku.audit_log.usecases.delete_segments import DeleteSegments
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree
+from yoyaku.audit_log.usecases.personal import Personal
 from yoyaku.audit_log.usecases.read_sealed import ReadSealed
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
 from yoyaku.audit_log.usecases.seal_months import SealMonths
 from yoyaku.audit_log.usecases.verify_segment import VerifySegment
 from yoyaku.audit_log.usecases.write_segment import WriteSegment
+from yoyaku.audit_log.wiring.personal import fields_of
 from yoyaku.audit_log.wiring.service import LEADERSHIP, PACKAGE
 from yoyaku.contracts.booking_v1 import RoomCreated
 from yoyaku.contracts.envelope import Envelope, to_headers
 from yoyaku.contracts.registry import encode
+from yoyaku.contracts.values import canonical_address
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox
@@ -57,6 +62,8 @@ from yoyaku.tlog.checkpoint import Checkpoint
 from yoyaku.tlog.cosignature import cosign
 from yoyaku.tlog.keys import Algorithm, SigningKey
 
+SUBJECT_KEYS = SubjectKeys(MasterKey(b"m" * 32), os.urandom)
+PERSONAL = Personal(fields_of, ClientDigests(b"d" * 32, canonical_address))
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -115,14 +122,26 @@ def held_lease_fixture() -> Callable[..., Any]:
 async def log(pool: Pool, outbox: Outbox) -> AsyncIterator[PostgresLog]:
     """The append side, while leading."""
     async with held_lease(pool, LEADERSHIP) as lease:
-        yield PostgresLog(pool, outbox, lease)
+        yield PostgresLog(pool, outbox, lease, SUBJECT_KEYS)
 
 
 async def begun(log: PostgresLog) -> RecordFacts:
     """Begin a term, and return what records in it."""
     tree = GrowingTree()
     await BeginTerm(log, tree, "test")()
-    return RecordFacts(log, tree)
+    return RecordFacts(log, tree, PERSONAL)
+
+
+@pytest.fixture
+def subject_keys() -> SubjectKeys:
+    """The unwrapped keys of personal values, as `log` uses them."""
+    return SUBJECT_KEYS
+
+
+@pytest.fixture
+def personal() -> Personal:
+    """What says what is personal, with a fixed digest key."""
+    return PERSONAL
 
 
 @pytest.fixture(name="begun")
@@ -348,7 +367,7 @@ async def sealed_log(audit_database: Database, pool: Pool, outbox: Outbox, tmp_p
         held_lease(pool, LEADERSHIP) as lease,
         connected_pool(audit_database.as_role("sealer"), application_name="test-sealer") as sealer,
     ):
-        log = PostgresLog(pool, outbox, lease)
+        log = PostgresLog(pool, outbox, lease, SUBJECT_KEYS)
         yield SealedLog(
             pool,
             log,

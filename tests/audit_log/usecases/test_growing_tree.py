@@ -1,6 +1,6 @@
 """The tree and its checkpoints over restarts, rollbacks and commits of which nobody knows."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from yoyaku.audit_log.adapters.personal_keys import SealingKeyring
 from yoyaku.audit_log.domain.checkpoint import CheckpointState, SignedCheckpoint, is_keeping_due
 from yoyaku.audit_log.domain.fact import Fact, Origin, readable_fact
 from yoyaku.audit_log.domain.new_entry import Epoch, NewEntry
 from yoyaku.audit_log.usecases.begin_term import BeginTerm
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree, Growth, NoEpochError
+from yoyaku.audit_log.usecases.personal import Personal
 from yoyaku.audit_log.usecases.ports import Head
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
 from yoyaku.audit_log.usecases.sign_checkpoint import SignCheckpoint, TreeContradictsCheckpointError
@@ -27,6 +29,9 @@ from yoyaku.tlog.tiles import TILE_WIDTH, TileId
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TEN_MINUTES = timedelta(minutes=10)
 SEEDS = (b"\x01" * 32, b"\x02" * 32)
+
+
+NOTHING_PERSONAL = Personal(lambda _: frozenset(), lambda _: bytes(16))
 
 
 class CutOffError(Exception):
@@ -55,7 +60,10 @@ class Transaction:
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.tree = self
+        self.tree = self.keys = self
+
+    async def keyring(self, new: Collection[str], known: Collection[str]) -> Any:
+        return SealingKeyring({}, bytes)
 
     async def hold_head(self) -> Head:
         return Head(len(self.rows.entries), self.rows.now)
@@ -150,7 +158,7 @@ class Process:
 
     def __post_init__(self) -> None:
         self.begin = BeginTerm(self.log, self.tree, "test")
-        self.record = RecordFacts(self.log, self.tree)
+        self.record = RecordFacts(self.log, self.tree, NOTHING_PERSONAL)
         self.sign = SignCheckpoint(self.log, self.tree, keys_of, TEN_MINUTES)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from yoyaku.audit_log.adapters.personal_keys import SubjectKeys
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.domain.checkpoint import SignedCheckpoint
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.usecases.begin_term import BeginTerm
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree
+from yoyaku.audit_log.usecases.personal import Personal
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
 from yoyaku.audit_log.usecases.sign_checkpoint import SignCheckpoint
 from yoyaku.messaging.leadership import LeadershipLostError
@@ -32,7 +34,7 @@ def signer(log: PostgresLog, tree: GrowingTree) -> SignCheckpoint:
 async def term(log: PostgresLog) -> tuple[RecordFacts, SignCheckpoint]:
     tree = GrowingTree()
     await BeginTerm(log, tree, "test")()
-    return RecordFacts(log, tree), signer(log, tree)
+    return RecordFacts(log, tree, Personal(lambda _: frozenset(), lambda _: bytes(16))), signer(log, tree)
 
 
 async def naive_root(pool: Pool, size: int) -> bytes:
@@ -59,10 +61,15 @@ async def test_the_tree_is_rebuilt_at_the_start_of_each_term(log: PostgresLog, p
 
 @pytest.mark.requirement("AU-02", "BC-06")
 async def test_a_leader_that_was_fenced_off_publishes_no_checkpoint(
-    pool: Pool, outbox: Outbox, fact: MakeFact, held_lease: Callable[..., Any], audit_database: Database
+    pool: Pool,
+    outbox: Outbox,
+    fact: MakeFact,
+    held_lease: Callable[..., Any],
+    audit_database: Database,
+    subject_keys: SubjectKeys,
 ) -> None:
     async with held_lease(pool) as old:
-        record, sign = await term(PostgresLog(pool, outbox, old))
+        record, sign = await term(PostgresLog(pool, outbox, old, subject_keys))
         await record([fact(1)])
         admin = await asyncpg.connect(**audit_database.admin.connect_arguments("test"))
         await admin.execute("UPDATE leadership SET expires_at = '-infinity'")

@@ -80,13 +80,13 @@ class Term:
 
 
 @pytest.fixture
-def term_on(outbox: Outbox, held_lease: Any, begun: Begun) -> Callable[[PostgresSettings], Any]:
+def term_on(outbox: Outbox, held_lease: Any, begun: Begun, subject_keys: Any) -> Callable[[PostgresSettings], Any]:
     """`term_on(settings)` leads on a database for the time of the block."""
 
     @asynccontextmanager
     async def term_on(settings: PostgresSettings) -> AsyncIterator[Term]:
         async with connected_pool(settings, application_name="test") as pool, held_lease(pool) as lease:
-            yield Term(pool, lease, outbox, await begun(PostgresLog(pool, outbox, lease)))
+            yield Term(pool, lease, outbox, await begun(PostgresLog(pool, outbox, lease, subject_keys)))
 
     return term_on
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from yoyaku.audit_log.adapters.personal_keys import SubjectKeys
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
@@ -106,6 +107,7 @@ async def test_a_leader_that_freezes_inside_an_append_is_followed_within_seconds
     fact: Callable[..., Fact],
     audit_database: Database,
     begun: Callable[..., Awaitable[RecordFacts]],
+    subject_keys: SubjectKeys,
     inside_the_message: bool,
 ) -> None:
     line = SilentLine(inside_the_message)
@@ -114,13 +116,13 @@ async def test_a_leader_that_freezes_inside_an_append_is_followed_within_seconds
     async with listening(line, limited) as reached, connected_pool(reached, application_name="frozen") as frozen:
         old = await led_once(pool, "old")
         facts = [fact(number, body=BODY) for number in range(20)]
-        appending = asyncio.create_task((await begun(PostgresLog(frozen, outbox, old)))(facts))
+        appending = asyncio.create_task((await begun(PostgresLog(frozen, outbox, old, subject_keys)))(facts))
         silence = asyncio.create_task(line.fell_silent.wait())
         await asyncio.wait({appending, silence}, return_when=asyncio.FIRST_COMPLETED)
         assert silence.done(), appending
         async with asyncio.timeout(FEW_SECONDS):
             new = await led_once(pool, "new")
-            recording = await (await begun(PostgresLog(pool, outbox, new)))([fact(1)])
+            recording = await (await begun(PostgresLog(pool, outbox, new, subject_keys)))([fact(1)])
         assert new.epoch == old.epoch + 1
         assert [placed.position for placed in recording.placed] == [0]
         with pytest.raises(PostgresError):

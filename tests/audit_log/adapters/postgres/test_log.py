@@ -8,12 +8,15 @@ from typing import Any
 import asyncpg
 import pytest
 
+from yoyaku.audit_log.adapters.personal_keys import SubjectKeys
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
+from yoyaku.audit_log.adapters.postgres.personal_keys import PostgresUnsealer
 from yoyaku.audit_log.domain.fact import Fact, Origin, unreadable_fact
 from yoyaku.audit_log.domain.leaf import read_leaf
 from yoyaku.audit_log.domain.new_entry import PassedOver
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree
+from yoyaku.audit_log.usecases.personal import Personal
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
 from yoyaku.messaging.leadership import LeadershipLostError
 from yoyaku.messaging.outbox import Outbox
@@ -39,14 +42,17 @@ async def test_facts_become_entries_in_gap_free_positions_with_growing_times(
 
 
 @pytest.mark.requirement("AU-01")
-async def test_all_of_a_fact_is_kept_as_received(record: RecordFacts, fact: MakeFact, pool: Pool) -> None:
+async def test_all_of_a_fact_is_kept_as_received(
+    record: RecordFacts, fact: MakeFact, pool: Pool, subject_keys: SubjectKeys
+) -> None:
     body = b'{ "b" : 1,\n"a":"\xe4\xba\x88" }'
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     one = fact(7, body=body, causation_id="cause", traceparent=trace)
     await record([one])
     row = await pool.fetchrow("SELECT * FROM audit_entry")
     assert row is not None
-    stored = asdict(read_leaf(row["leaf"]))
+    open_field = await PostgresUnsealer(pool, subject_keys).opener(["person/1"])
+    stored = asdict(read_leaf(row["leaf"], None, open_field))
     told = {
         "event_id", "source", "number", "type", "occurred_at", "actor", "subject", "correlation_id", "causation_id",
         "client_address", "dataschema", "body", "problem",
@@ -99,10 +105,10 @@ async def test_the_number_of_what_is_no_entry_is_noted_once(record: RecordFacts,
 async def test_a_contradiction_is_kept_and_told_once_and_the_original_stays(
     record: RecordFacts, fact: MakeFact, pool: Pool, entries_of: EntriesOf
 ) -> None:
-    await record([fact(1, body=b"original")])
+    await record([fact(1, body=b"original", client_address=None)])
     for _ in range(3):
-        await record([fact(1, body=b"forged"), fact(2)])
-    await record([fact(1, body=b"forged again")])
+        await record([fact(1, body=b"forged", client_address=None), fact(2)])
+    await record([fact(1, body=b"forged again", client_address=None)])
     assert [bytes(entry["body"]) for entry in await entries_of(pool)] == [b"original", b"{}"]
     told = await pool.fetch("SELECT type, convert_from(body, 'UTF8')::jsonb ->> 'kind' AS kind FROM outbox_event")
     assert [tuple(row) for row in told] == [("audit.integrity.violated.v1", "content_changed")] * 2
@@ -120,12 +126,17 @@ async def test_each_kind_of_contradiction_is_told(record: RecordFacts, fact: Mak
 
 
 async def test_a_batch_that_fails_leaves_no_trace_and_no_gap(
-    log: PostgresLog, record: RecordFacts, fact: MakeFact, pool: Pool, entries_of: EntriesOf
+    log: PostgresLog,
+    record: RecordFacts,
+    fact: MakeFact,
+    pool: Pool,
+    entries_of: EntriesOf,
+    personal: Personal,
 ) -> None:
     with pytest.raises(RuntimeError):
         async with log.transaction() as transaction:
             head = await transaction.hold_head()
-            await RecordFacts(_Once(transaction), GrowingTree())([fact(1), fact(2)])
+            await RecordFacts(_Once(transaction), GrowingTree(), personal)([fact(1), fact(2)])
             assert head.next_position == 0
             raise RuntimeError
     await record([fact(3)])
@@ -167,6 +178,8 @@ async def test_a_leader_that_was_fenced_off_records_nothing(
     held_lease: Callable[..., Any],
     audit_database: Database,
     begun: Callable[..., Awaitable[RecordFacts]],
+    subject_keys: SubjectKeys,
+    personal: Personal,
 ) -> None:
     async with held_lease(pool) as old:
         admin = await asyncpg.connect(**audit_database.admin.connect_arguments("test"))
@@ -174,8 +187,8 @@ async def test_a_leader_that_was_fenced_off_records_nothing(
         await admin.close()
         async with held_lease(pool) as new:
             with pytest.raises(LeadershipLostError):
-                await RecordFacts(PostgresLog(pool, outbox, old), GrowingTree())([fact(1)])
-            recording = await (await begun(PostgresLog(pool, outbox, new)))([fact(1)])
+                await RecordFacts(PostgresLog(pool, outbox, old, subject_keys), GrowingTree(), personal)([fact(1)])
+            recording = await (await begun(PostgresLog(pool, outbox, new, subject_keys)))([fact(1)])
     assert [placed.position for placed in recording.placed] == [0]
     assert await pool.fetchval("SELECT count(*) FROM audit_entry") == 1
 

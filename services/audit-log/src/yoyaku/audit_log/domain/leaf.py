@@ -73,6 +73,8 @@ class SealedField:
     key_reference: str
     sealed: bytes | None
     """Nonce, ciphertext and tag; none when it never was written."""
+    associated_data: bytes = b""
+    """What ties the ciphertext to this place of this fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,8 @@ class Leaf:
         body = self.members.get("body")
         if isinstance(body, dict):
             found += [(f"/body/{name}", value) for name, value in body.items()]
-        return [field for pointer, value in found if (field := _sealed_field(pointer, value)) is not None]
+        place = (self.members.get("source"), self.members.get("number"))
+        return [field for pointer, value in found if (field := _sealed_field(place, pointer, value)) is not None]
 
     def event(self, open_field: Open) -> StoredEvent:
         """Give the event, with every sealed value opened. Raises MalformedLeafError, and what `open_field` raises."""
@@ -233,6 +236,11 @@ class Leaf:
             )
         except (KeyError, ValueError, TypeError, AttributeError) as odd:
             raise MalformedLeafError(f"a field of the leaf is missing or odd: {odd}") from None
+
+
+def associated_data(source: object, number: object, pointer: str) -> bytes:
+    """Tie a sealed value to its place: it opens nowhere else. Source: docs/api/audit-formats.md."""
+    return f"{source}\n{number}\n{pointer}".encode()
 
 
 def read_leaf(data: bytes, beside: bytes | None = None, open_field: Open = lambda _: None) -> StoredEvent:
@@ -268,12 +276,13 @@ def _value(value: object, pointer: str, opened: Mapping[str, bytes | None]) -> A
     return None if plain is None else json.loads(plain)
 
 
-def _sealed_field(pointer: str, value: object) -> SealedField | None:
+def _sealed_field(place: tuple[object, object], pointer: str, value: object) -> SealedField | None:
     if not isinstance(value, dict) or set(value) not in _SEALED_SHAPES:
         return None
     sealed = value.get(SEALED)
     try:
-        return SealedField(pointer, value[KEY], None if sealed is None else base64.b64decode(sealed, validate=True))
+        data = None if sealed is None else base64.b64decode(sealed, validate=True)
+        return SealedField(pointer, value[KEY], data, associated_data(*place, pointer))
     except (ValueError, TypeError):
         raise MalformedLeafError(f"the sealed value at {pointer} is not base64") from None
 

@@ -59,6 +59,16 @@ class PlainDigests:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is kept of a fact that contradicts an entry."""
+
+    headers: bytes
+    body: bytes
+    key_references: tuple[str, ...] = ()
+    """Whose keys it takes to read it, sorted; none: it is as received. Empty bytes: one of them was destroyed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What is kept of an entry for ever: enough to know it again."""
 

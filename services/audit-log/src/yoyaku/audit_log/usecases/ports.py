@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
-from yoyaku.audit_log.domain.sequence import Contradiction, Recorded
+from yoyaku.audit_log.domain.sequence import Contradiction, Evidence, Recorded
+from yoyaku.audit_log.usecases.key_ports import PersonalKeys
 from yoyaku.audit_log.usecases.tree_ports import TreeRows
 
 ACTOR: Final = "service/audit-log"
@@ -33,6 +34,10 @@ class LogTransaction(Protocol):
     def tree(self) -> TreeRows:
         """Epochs, tiles and checkpoints, in this transaction."""
 
+    @property
+    def keys(self) -> PersonalKeys:
+        """Keys of personal values, in this transaction."""
+
     async def hold_head(self) -> Head:
         """Hold the head row; another sequencer waits."""
 
@@ -46,7 +51,7 @@ class LogTransaction(Protocol):
         """Note the numbers of facts that are no entries; those noted before stay as they are."""
 
     async def keep_contradictions(
-        self, contradictions: Sequence[Contradiction], found_at: datetime
+        self, contradictions: Sequence[tuple[Contradiction, Evidence]], found_at: datetime
     ) -> Sequence[Contradiction]:
         """Keep the evidence; return those that were not known before."""
 

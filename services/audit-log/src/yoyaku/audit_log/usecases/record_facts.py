@@ -8,8 +8,9 @@ from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.domain.leaf import leaf_of
 from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
 from yoyaku.audit_log.domain.result import result_of
-from yoyaku.audit_log.domain.sequence import Placed, PlainDigests, plan
+from yoyaku.audit_log.domain.sequence import Placed, plan
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree
+from yoyaku.audit_log.usecases.personal import Personal, PersonalBatch
 from yoyaku.audit_log.usecases.ports import Log
 
 
@@ -26,8 +27,9 @@ class Recording:
 class RecordFacts:
     """Append what is new, skip what is known, keep and tell what contradicts."""
 
-    def __init__(self, log: Log, tree: GrowingTree) -> None:
+    def __init__(self, log: Log, tree: GrowingTree, personal: Personal) -> None:
         self._log = log
+        self._personal = personal
         self._tree = tree
 
     async def __call__(self, facts: Sequence[Fact], passed_over: Sequence[PassedOver] = ()) -> Recording:
@@ -42,16 +44,18 @@ class RecordFacts:
             head = await transaction.hold_head()
             growth = await self._tree.at(transaction.tree, head.next_position)
             known = await transaction.recorded_under(facts) if facts else ()
-            decided = plan(facts, known, head.next_position, PlainDigests())
+            batch = await self._personal.of_batch(transaction.keys, facts, known)
+            decided = plan(facts, known, head.next_position, batch)
             if decided.placed:
-                entries = [_entry(placed, head.recorded_at, growth.epoch.number) for placed in decided.placed]
+                entries = [_entry(placed, head.recorded_at, growth.epoch.number, batch) for placed in decided.placed]
                 growth, tiles = growth.grown([entry.leaf_hash for entry in entries])
                 await transaction.append(entries)
                 await transaction.tree.keep_tiles(growth.epoch.number, tiles)
             if passed_over:
                 await transaction.pass_over(passed_over, head.recorded_at)
             if decided.contradictions:
-                new = await transaction.keep_contradictions(decided.contradictions, head.recorded_at)
+                found = [(one, batch.evidence(one.fact)) for one in decided.contradictions]
+                new = await transaction.keep_contradictions(found, head.recorded_at)
                 for contradiction in new:
                     transaction.report(contradiction)
         self._tree.moved(growth)
@@ -63,9 +67,9 @@ class RecordFacts:
         )
 
 
-def _entry(placed: Placed, recorded_at: datetime, epoch: int) -> NewEntry:
+def _entry(placed: Placed, recorded_at: datetime, epoch: int, batch: PersonalBatch) -> NewEntry:
     fact = placed.fact
-    written = leaf_of(fact, placed.position, recorded_at)
+    written = leaf_of(fact, placed.position, recorded_at, batch.sealing(fact), batch.body(fact))
     return NewEntry(
         position=placed.position,
         recorded_at=recorded_at,
@@ -75,5 +79,5 @@ def _entry(placed: Placed, recorded_at: datetime, epoch: int) -> NewEntry:
         fact=fact,
         result=result_of(fact.type) if fact.problem is None else None,
         digest=placed.digest,
-        client=None,
+        client=batch.client(fact),
     )

@@ -4,7 +4,6 @@ The archive of sealed months is plugged in here, as `sealed`.
 """
 
 import asyncio
-from collections.abc import Collection
 from typing import Final
 
 from yoyaku.audit_log.adapters.postgres.entries import AddressDigests, PostgresEntries
@@ -12,7 +11,6 @@ from yoyaku.audit_log.adapters.postgres.occurred_blocks import OccurredBlocks
 from yoyaku.audit_log.adapters.postgres.published import PostgresPublished
 from yoyaku.audit_log.adapters.postgres.reads import PostgresReads
 from yoyaku.audit_log.adapters.postgres.tree import PostgresTree
-from yoyaku.audit_log.domain.leaf import Open
 from yoyaku.audit_log.entrypoints.rpc.files import OnFile
 from yoyaku.audit_log.entrypoints.rpc.proofs import OnCheckpoint, OnConsistency, OnShow
 from yoyaku.audit_log.entrypoints.rpc.search import OnSearch
@@ -87,16 +85,3 @@ async def keep_up(blocks: OccurredBlocks, pool: Pool, stop: asyncio.Event) -> No
         else:
             database.is_back()
         await set_within(stop, pause_seconds)
-
-
-class NoKeys:
-    """No personal field is encrypted yet."""
-
-    async def opener(self, _: Collection[str]) -> Open:
-        """Open nothing."""
-        return lambda _: None
-
-
-def no_digest(client_address: str) -> bytes:
-    """Stand for the keyed digest, as long as none is kept."""
-    return client_address.encode()[:16]

@@ -8,12 +8,14 @@ from loguru import logger
 
 from yoyaku.audit_log import telemetry
 from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
+from yoyaku.audit_log.adapters.postgres.personal_keys import PostgresUnsealer
 from yoyaku.audit_log.entrypoints.cosigning import cosignature_check
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.reader_ports import NothingSealed
 from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
-from yoyaku.audit_log.wiring.reading import NoKeys, answer_readers, keep_up, no_digest
+from yoyaku.audit_log.wiring.personal import PersonalData
+from yoyaku.audit_log.wiring.reading import answer_readers, keep_up
 from yoyaku.audit_log.wiring.secrets import Secrets
 from yoyaku.audit_log.wiring.term import Leading
 from yoyaku.audit_log.wiring.witnesses import witnesses_of
@@ -58,11 +60,20 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             more=[cosignature_check()],
         )
         outbox = Outbox(service=SERVICE, new_id=new_event_id, now=utc_now, wake=Waker(broker, service=SERVICE))
-        blocks = answer_readers(broker, pool, outbox, sealed=NothingSealed(), unsealer=NoKeys(), digest=no_digest)
+        personal = PersonalData.of(secrets)
+        blocks = answer_readers(
+            broker,
+            pool,
+            outbox,
+            sealed=NothingSealed(),
+            unsealer=PostgresUnsealer(pool, personal.keys),
+            digest=personal.client_digest,
+        )
         async with witnesses_of(settings, pool, outbox, broker, now=utc_now) as witnesses:
             leading = Leading(
                 settings,
                 secrets,
+                personal,
                 pool,
                 outbox,
                 sequencer,

@@ -10,12 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
+from yoyaku.audit_log.adapters.postgres.personal_keys import check_master_key
 from yoyaku.audit_log.entrypoints.sequencer import Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.begin_term import BeginTerm
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
 from yoyaku.audit_log.usecases.sign_checkpoint import SignCheckpoint
+from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.secrets import Secrets
 from yoyaku.messaging.condition import Condition
 from yoyaku.messaging.leadership import Lease
@@ -50,6 +52,7 @@ class Leading:
 
     settings: AuditLogSettings
     secrets: Secrets
+    personal: PersonalData
     pool: Pool
     outbox: Outbox
     sequencer: Sequencer
@@ -58,7 +61,11 @@ class Leading:
     works: Sequence[LeaderWork] = field(default_factory=tuple)
 
     async def lead(self, lease: Lease) -> None:
-        """Lead until told to stop. Raises LeadershipLostError, alone or in a group, once the fence refuses."""
+        """Lead until told to stop.
+
+        Raises LeadershipLostError, alone or in a group, once the fence refuses; KeyUnusableError with another master
+        key than before.
+        """
         term = self._term(lease)
         if not await self._prepared(term):
             return
@@ -67,12 +74,12 @@ class Leading:
             for work in self.works:
                 tasks.create_task(work(term, ended))
             try:
-                await self.sequencer.run(lease, RecordFacts(term.log, term.tree))
+                await self.sequencer.run(lease, RecordFacts(term.log, term.tree, self.personal.personal))
             finally:
                 ended.set()
 
     def _term(self, lease: Lease) -> Term:
-        log, tree = PostgresLog(self.pool, self.outbox, lease), GrowingTree()
+        log, tree = PostgresLog(self.pool, self.outbox, lease, self.personal.keys), GrowingTree()
         keep_every = timedelta(seconds=self.settings.checkpoint_keep_seconds)
         return Term(lease, log, tree, SignCheckpoint(log, tree, self.secrets.signing.of, keep_every))
 
@@ -81,6 +88,7 @@ class Leading:
         database = Condition(away="the term waits for the database", back="the term has the database back")
         while not self.stop.is_set():
             try:
+                await check_master_key(self.pool, self.personal.keys.master)
                 await BeginTerm(term.log, term.tree, self.settings.environment)()
                 for prepare in self.preparations:
                     await prepare(term)

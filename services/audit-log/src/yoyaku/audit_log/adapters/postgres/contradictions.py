@@ -6,29 +6,31 @@ from typing import Final
 
 from opentelemetry import context as otel_context
 
-from yoyaku.audit_log.domain.fact import headers_as_bytes
-from yoyaku.audit_log.domain.sequence import Contradiction
+from yoyaku.audit_log.domain.sequence import Contradiction, Evidence
 from yoyaku.audit_log.usecases.ports import ACTOR
 from yoyaku.contracts.audit_v1 import IntegrityViolated
 from yoyaku.messaging.outbox import OutboxTransaction
 from yoyaku.observability.tracing import context_from
 from yoyaku.postgres.pool import Connection
 
+REFERENCES_APART: Final = "\n"
+"""Between the references of several keys in one column."""
+
 _KEEP_CONTRADICTION: Final = """
 INSERT INTO audit_contradiction (source, number, found_sha256, kind, position, event_id, type, headers, body, stream,
-                                 stream_sequence, found_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                                 stream_sequence, found_at, key_reference)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT ON CONSTRAINT audit_contradiction_once DO NOTHING
 RETURNING true
 """
 
 
 async def keep_contradictions(
-    connection: Connection, contradictions: Sequence[Contradiction], found_at: datetime
+    connection: Connection, contradictions: Sequence[tuple[Contradiction, Evidence]], found_at: datetime
 ) -> Sequence[Contradiction]:
     """Keep the evidence; return those that were not known before."""
     new = []
-    for contradiction in contradictions:
+    for contradiction, evidence in contradictions:
         fact = contradiction.fact
         is_new = await connection.fetchval(
             _KEEP_CONTRADICTION,
@@ -39,11 +41,12 @@ async def keep_contradictions(
             contradiction.recorded.position,
             fact.event_id,
             fact.type,
-            headers_as_bytes(fact.headers),
-            fact.body,
+            evidence.headers,
+            evidence.body,
             fact.origin.stream,
             fact.origin.sequence,
             found_at,
+            REFERENCES_APART.join(evidence.key_references) or None,
         )
         if is_new:
             new.append(contradiction)

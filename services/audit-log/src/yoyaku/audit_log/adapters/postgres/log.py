@@ -12,11 +12,13 @@ from typing import Final
 
 from asyncpg import Record
 
-from yoyaku.audit_log.adapters.postgres.contradictions import keep_contradictions, report
+from yoyaku.audit_log.adapters.personal_keys import SubjectKeys
+from yoyaku.audit_log.adapters.postgres.contradictions import REFERENCES_APART, keep_contradictions, report
+from yoyaku.audit_log.adapters.postgres.personal_keys import PostgresPersonalKeys
 from yoyaku.audit_log.adapters.postgres.tree_rows import PostgresTreeRows
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
-from yoyaku.audit_log.domain.sequence import Contradiction, FactDigest, Recorded
+from yoyaku.audit_log.domain.sequence import Contradiction, Evidence, FactDigest, Recorded
 from yoyaku.audit_log.usecases.ports import Head
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
@@ -69,13 +71,14 @@ INSERT INTO audit_passed_over (source, number, type, seen_at)
 SELECT *, $4 FROM unnest($1::text[], $2::bigint[], $3::text[])
 ON CONFLICT DO NOTHING
 """
-_REFERENCES_APART: Final = "\n"
 
 
 class PostgresLog:
     """The append side, for as long as the lease is held."""
 
-    def __init__(self, pool: Pool, outbox: Outbox, lease: Lease) -> None:
+    def __init__(self, pool: Pool, outbox: Outbox, lease: Lease, keys: SubjectKeys | None = None) -> None:
+        """`keys`: those of personal values; a log without them takes only facts that have none."""
+        self._keys = keys
         self._pool = pool
         self._outbox = outbox
         self._lease = lease
@@ -85,16 +88,24 @@ class PostgresLog:
         """Open a fenced transaction; raises LeadershipLostError when another process leads."""
         async with self._outbox.transaction(self._pool) as transaction:
             await self._lease.fence(transaction.connection)
-            yield PostgresLogTransaction(transaction)
+            yield PostgresLogTransaction(transaction, self._keys)
 
 
 class PostgresLogTransaction:
     """One transaction of the sequencer."""
 
-    def __init__(self, transaction: OutboxTransaction) -> None:
+    def __init__(self, transaction: OutboxTransaction, keys: SubjectKeys | None = None) -> None:
         self._transaction = transaction
         self._connection = transaction.connection
         self.tree = PostgresTreeRows(transaction)
+        self._keys = keys
+
+    @property
+    def keys(self) -> PostgresPersonalKeys:
+        """Keys of personal values. Raises RuntimeError where the log was opened without them."""
+        if self._keys is None:
+            raise RuntimeError("the log was opened without the keys of personal values")
+        return PostgresPersonalKeys(self._connection, self._keys)
 
     async def hold_head(self) -> Head:
         """Hold the head row (another sequencer waits), and see that the month of recording has its partition."""
@@ -142,7 +153,7 @@ class PostgresLogTransaction:
         )
 
     async def keep_contradictions(
-        self, contradictions: Sequence[Contradiction], found_at: datetime
+        self, contradictions: Sequence[tuple[Contradiction, Evidence]], found_at: datetime
     ) -> Sequence[Contradiction]:
         """Keep the evidence; return those that were not known before."""
         return await keep_contradictions(self._connection, contradictions, found_at)
@@ -154,13 +165,13 @@ class PostgresLogTransaction:
 
 def _recorded(row: Record) -> Recorded:
     references = row["digest_key_reference"]
-    digest = FactDigest(row["fact_digest"], tuple(references.split(_REFERENCES_APART)) if references else ())
+    digest = FactDigest(row["fact_digest"], tuple(references.split(REFERENCES_APART)) if references else ())
     return Recorded(row["source"], row["number"], row["position"], row["event_id"], digest)
 
 
 def _recorded_row(entry: NewEntry) -> tuple[object, ...]:
     fact, digest = entry.fact, entry.digest
-    references = _REFERENCES_APART.join(digest.key_references) or None
+    references = REFERENCES_APART.join(digest.key_references) or None
     return (fact.source, fact.number, entry.position, fact.event_id, digest.value, references)
 
 
