@@ -21,8 +21,8 @@ CLIENT = f"client/{ADDRESS.encode().hex()}"
 def fact(body: bytes = b"{}", actor: str = "person/1", client_address: str | None = ADDRESS, **changes: Any) -> Fact:
     given: dict[str, Any] = {
         "source": "/booking/07", "number": 3, "event_id": "e", "type": "known", "occurred_at": NOON,
-        "subject": "room/1", "correlation_id": "c", "causation_id": None, "dataschema": "s", "traceparent": None, "headers": {},
-        "origin": Origin("BOOKING", 4),
+        "subject": "room/1", "correlation_id": "c", "causation_id": None, "dataschema": "s",
+        "traceparent": None, "headers": {}, "origin": Origin("BOOKING", 4),
     }  # fmt: skip
     return readable_fact(body=body, actor=actor, client_address=client_address, **(given | changes))
 
