@@ -1,5 +1,7 @@
 """The audit log and its witness as two real services, each killed at its work, and a database that is put back."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -22,12 +24,15 @@ from yoyaku.postgres.settings import PostgresSettings
 from yoyaku.testkit.bus import Bus
 from yoyaku.testkit.databases import Database
 from yoyaku.testkit.replicas import Replica, database_environment, environment_of, prefixed, replicas, secret_file
-from yoyaku.tlog.checkpoint import open_checkpoint
-from yoyaku.tlog.keys import Algorithm, VerifierKey
+from yoyaku.tlog.checkpoint import Checkpoint, open_checkpoint
+from yoyaku.tlog.cosignature import cosign
+from yoyaku.tlog.keys import Algorithm, SigningKey, VerifierKey
+from yoyaku.tlog.witness import SIZE_MEDIA_TYPE, RefusedError, check_extends, encode_cosignatures, open_request
 
 AUDIT = "yoyaku.audit_log"
 DETECTOR = "yoyaku.security_detector"
 LOG_SEED, WITNESS_SEED = "01" * 32, "02" * 32
+LOG_KEY = SigningKey("audit.yoyaku/test/1", bytes.fromhex(LOG_SEED)).verifier
 LATEST = """
 SELECT e.epoch, e.origin, c.size, coalesce(c.cosigned_size, 0) AS cosigned_size, c.cosigned_note
   FROM audit_epoch e LEFT JOIN audit_checkpoint_latest c USING (epoch) ORDER BY e.epoch DESC LIMIT 1
@@ -92,6 +97,12 @@ class Services:
         latest = await self.latest()
         return latest is not None and latest["cosigned_size"] >= self.published
 
+    async def has_both_witnesses(self) -> bool:
+        """Whether a kept checkpoint has the lines of both."""
+        async with connected(self.audit_database.service) as connection:
+            found = await connection.fetch("SELECT witness FROM audit_cosignature ORDER BY witness")
+        return [row["witness"].partition("+")[0] for row in found] == ["witness.example/w1", "witness.yoyaku/test"]
+
     async def has_two_trees(self) -> bool:
         """Whether a second epoch is open, signed and cosigned."""
         latest = await self.latest()
@@ -112,9 +123,50 @@ async def security_database(database: Callable[..., Awaitable[Database]]) -> Dat
     return await database(DETECTOR)
 
 
+@dataclass
+class OutsideWitness:
+    """A witness of somebody else, on a port of this test: C2SP tlog-witness over HTTP."""
+
+    key: SigningKey
+    latest: Checkpoint | None = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        body = await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
+        status, media, answer = self.answer(body)
+        writer.write(f"HTTP/1.1 {status} -\r\nContent-Type: {media}\r\nContent-Length: {len(answer.encode())}".encode())
+        writer.write(b"\r\nConnection: close\r\n\r\n" + answer.encode())
+        await writer.drain()
+        writer.close()
+
+    def answer(self, body: bytes) -> tuple[int, str, str]:
+        try:
+            opened = open_request(body, {"audit.yoyaku/test/1": [LOG_KEY]})
+            check_extends(opened, self.latest)
+        except RefusedError as refused:
+            return refused.status, SIZE_MEDIA_TYPE if refused.body else "text/plain", refused.body
+        self.latest = opened.checkpoint
+        line = cosign(opened.request.note.text, self.key, int(datetime.now(UTC).timestamp()))
+        return 200, "text/plain", encode_cosignatures([line])
+
+
+@pytest_asyncio.fixture
+async def outside() -> AsyncIterator[tuple[str, str]]:
+    """The address and the vkey of an outside witness."""
+    witness = OutsideWitness(SigningKey("witness.example/w1", b"\x04" * 32, Algorithm.COSIGNATURE_V1))
+    server = await asyncio.start_server(witness.serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", witness.key.vkey
+
+
 @pytest.fixture
 def services(
-    audit_database: Database, security_database: Database, bus: Bus, js: JetStreamContext, tmp_path: Path
+    audit_database: Database,
+    security_database: Database,
+    outside: tuple[str, str],
+    bus: Bus,
+    js: JetStreamContext,
+    tmp_path: Path,
 ) -> Iterator[Services]:
     log_keys = secret_file(tmp_path / "log.keys", LOG_SEED)
     witness_keys = secret_file(tmp_path / "witness.keys", WITNESS_SEED)
@@ -131,6 +183,7 @@ def services(
             "MASTER_KEY_FILE": str(secret_file(tmp_path / "master.key", token_hex(32))),
             "DIGEST_KEY_FILE": str(secret_file(tmp_path / "digest.key", token_hex(32))),
             "WITNESS_PUBLIC_KEYS_FILE": str(witness_public),
+            "OUTSIDE_WITNESSES": json.dumps([dict(zip(("url", "vkey"), outside, strict=True))]),
         },
     )
     detector = environment_of(DETECTOR, security_database.service, bus, tmp_path) | prefixed(
@@ -153,6 +206,7 @@ async def test_both_are_killed_and_the_database_is_put_back(services: Services, 
     audit_log, detector = services.start_audit_log(), services.start_detector()
     await services.publish(5)
     await eventually(services.is_cosigned)
+    await eventually(services.has_both_witnesses)
 
     detector.kill()
     audit_log.kill()
@@ -169,7 +223,7 @@ async def test_both_are_killed_and_the_database_is_put_back(services: Services, 
         opened = open_checkpoint(
             latest["cosigned_note"],
             origin="audit.yoyaku/test/1",
-            log_keys=[VerifierKey("audit.yoyaku/test/1", Algorithm.ED25519, public(LOG_SEED))],
+            log_keys=[LOG_KEY],
             witness_keys=[VerifierKey("witness.yoyaku/test", Algorithm.COSIGNATURE_V1, public(WITNESS_SEED))],
         )
         assert (latest["epoch"], len(opened.cosignatures)) == (1, 1)

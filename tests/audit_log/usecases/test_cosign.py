@@ -103,7 +103,10 @@ class InMemoryCosignatures:
     ) -> Sequence[SignedCheckpoint]:
         return [one for one in self.kept if one.size >= from_size and one.size not in self.lines][:limit]
 
-    async def add(self, checkpoint: SignedCheckpoint, lines: Sequence[Signature], at: datetime) -> None:
+    async def add(
+        self, checkpoint: SignedCheckpoint, lines: Sequence[Signature], at: datetime, *, sets_newest: bool
+    ) -> None:
+        assert sets_newest
         assert [line.name for line in lines] == [KEY.name]
         self.lines[checkpoint.size] = at
 

@@ -69,9 +69,11 @@ async def test_lines_of_several_witnesses_meet_in_the_newest_and_stay_with_the_k
     assert await records.newest() is None
     await sign(pool, 10, kept=True)
     assert await records.newest() == signed(10)
-    await records.add(signed(10), lines(10, INNER), NOON)
-    await records.add(signed(10), lines(10, [OUTSIDE]), NOON + timedelta(seconds=1))
-    await records.add(signed(10), lines(10, INNER, NOON + timedelta(minutes=1)), NOON + timedelta(minutes=1))
+    await records.add(signed(10), lines(10, INNER), NOON, sets_newest=True)
+    await records.add(signed(10), lines(10, [OUTSIDE]), NOON + timedelta(seconds=1), sets_newest=False)
+    await records.add(
+        signed(10), lines(10, INNER, NOON + timedelta(minutes=1)), NOON + timedelta(minutes=1), sets_newest=True
+    )
     note = await pool.fetchval("SELECT cosigned_note FROM audit_checkpoint_latest")
     witnesses = [key.verifier for key in (*INNER, OUTSIDE)]
     opened = open_checkpoint(note, origin=ORIGIN, log_keys=[LOG.verifier], witness_keys=witnesses)
@@ -94,13 +96,16 @@ async def test_what_is_not_kept_is_not_told_and_what_is_older_changes_nothing(
 ) -> None:
     await sign(pool, 10, kept=True)
     await sign(pool, 12)
-    await records.add(signed(12), lines(12, INNER), NOON)
+    await records.add(signed(12), lines(12, INNER), NOON, sets_newest=True)
     assert await pool.fetchval("SELECT cosigned_size FROM audit_checkpoint_latest") == 12
     assert not await told(pool)
+    await sign(pool, 13)
+    await records.add(signed(13), lines(13, [OUTSIDE]), NOON, sets_newest=False)
+    assert await pool.fetchval("SELECT cosigned_size FROM audit_checkpoint_latest") == 12
     keys = [key.verifier for key in INNER]
     assert await records.kept_without(1, keys, 0, 9) == [signed(10)]
     assert await records.kept_without(1, keys, 11, 9) == []
-    await records.add(signed(10), lines(10, INNER[:1]), NOON)
+    await records.add(signed(10), lines(10, INNER[:1]), NOON, sets_newest=True)
     assert await records.kept_without(1, keys, 0, 9) == []
     assert await records.kept_without(1, [OUTSIDE.verifier], 0, 9) == [signed(10)]
     assert await records.last_cosigned_size(1, keys) == 10
@@ -116,13 +121,13 @@ async def test_a_line_over_another_tree_is_not_kept_beside_the_checkpoint(
     other = SignedCheckpoint(
         1, ORIGIN, 10, b"\xff" * 32, Checkpoint(ORIGIN, 10, b"\xff" * 32).sign([LOG]).encode().decode()
     )
-    await records.add(other, [cosign(parse_note(other.note).text, OUTSIDE, 1)], NOON)
+    await records.add(other, [cosign(parse_note(other.note).text, OUTSIDE, 1)], NOON, sets_newest=True)
     assert await pool.fetchval("SELECT count(*) FROM audit_cosignature") == 0
 
 
 async def test_a_refusal_is_told_once_for_what_the_witness_holds(pool: Pool, records: PostgresCosignatures) -> None:
     await sign(pool, 10)
-    await records.add(signed(10), lines(10, INNER), NOON)
+    await records.add(signed(10), lines(10, INNER), NOON, sets_newest=True)
     refusal = Refusal(signed(12), "witness.yoyaku/test", 10, "422 no")
     assert await records.refused(refusal)
     assert not await records.refused(refusal)
@@ -140,7 +145,7 @@ async def test_only_the_leader_keeps_anything(pool: Pool, outbox: Outbox, record
     await sign(pool, 10, kept=True)
     former = PostgresCosignatures(pool, outbox, Lease("sequencer", 0, "former"))
     with pytest.raises(LeadershipLostError):
-        await former.add(signed(10), lines(10, INNER), NOON)
+        await former.add(signed(10), lines(10, INNER), NOON, sets_newest=True)
     with pytest.raises(LeadershipLostError):
         await former.refused(Refusal(signed(10), "w", 3, "no"))
     assert await pool.fetchval("SELECT cosigned_size FROM audit_checkpoint_latest") is None

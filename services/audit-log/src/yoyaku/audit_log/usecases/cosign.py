@@ -51,7 +51,17 @@ class _DeniedError(Exception):
 class CosignCheckpoints:
     """One witness, and what this process knows of it. A term of a leader has its own."""
 
-    def __init__(self, cosignatures: Cosignatures, trees: Trees, witness: Witness, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        cosignatures: Cosignatures,
+        trees: Trees,
+        witness: Witness,
+        now: Callable[[], datetime],
+        *,
+        sets_newest: bool = True,
+    ) -> None:
+        """`sets_newest`: what this witness cosigns becomes the newest cosigned checkpoint; true of one witness."""
+        self._sets_newest = sets_newest
         self._cosignatures = cosignatures
         self._trees = trees
         self._witness = witness
@@ -156,7 +166,7 @@ class CosignCheckpoints:
             at = datetime.fromtimestamp(max(map(cosigned_at, lines)), UTC)
         except (TlogError, OverflowError, ValueError, OSError) as odd:
             raise WitnessAwayError(f"its cosignature cannot be used: {odd}") from None
-        await self._cosignatures.add(checkpoint, lines, at)
+        await self._cosignatures.add(checkpoint, lines, at, sets_newest=self._sets_newest)
         self._size = checkpoint.size
         self._cosigned_at = self._now()
 

@@ -78,9 +78,12 @@ class Cosignatures(Protocol):
     ) -> Sequence[SignedCheckpoint]:
         """Return kept checkpoints from a size on that have no line of these keys, the smallest first."""
 
-    async def add(self, checkpoint: SignedCheckpoint, lines: Sequence[Signature], at: datetime) -> None:
+    async def add(
+        self, checkpoint: SignedCheckpoint, lines: Sequence[Signature], at: datetime, *, sets_newest: bool
+    ) -> None:
         """Keep the verified lines of a witness: with the newest, and with the checkpoint when it is kept for ever.
 
+        `sets_newest`: the checkpoint becomes the newest cosigned one; else lines are only added to it when it is that.
         What is kept for ever is told as `audit.checkpoint.cosigned.v1`, once.
         """
 

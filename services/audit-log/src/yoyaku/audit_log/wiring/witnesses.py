@@ -49,7 +49,7 @@ class Witnesses:
     outbox: Outbox
     environment: str
     witnesses: Sequence[tuple[str, Witness]]
-    """Each with its kind: INNER or OUTSIDE."""
+    """Each with its kind, INNER or OUTSIDE. What the first one cosigns is the newest cosigned checkpoint."""
     sources: Sequence[CheckpointSource]
     now: Callable[[], datetime]
     settled: set[int] = field(default_factory=set)
@@ -63,7 +63,10 @@ class Witnesses:
     @property
     def works(self) -> Sequence[LeaderWork]:
         """The comparison again, while somebody could not be asked; and a loop for each witness."""
-        return [self._compare_until_all_were_asked, *(partial(self._cosign, *one) for one in self.witnesses)]
+        return [
+            self._compare_until_all_were_asked,
+            *(partial(self._cosign, place) for place in range(len(self.witnesses))),
+        ]
 
     async def _compare(self, term: Term) -> None:
         reconciliation = await self._compared(term)
@@ -97,9 +100,10 @@ class Witnesses:
                 await set_within(ended, asked.is_away(away))
         asked.is_back()
 
-    async def _cosign(self, kind: str, witness: Witness, term: Term, ended: asyncio.Event) -> None:
+    async def _cosign(self, place: int, term: Term, ended: asyncio.Event) -> None:
+        kind, witness = self.witnesses[place]
         records = PostgresCosignatures(self.pool, self.outbox, term.lease)
-        cosign = CosignCheckpoints(records, PostgresTree(self.pool), witness, self.now)
+        cosign = CosignCheckpoints(records, PostgresTree(self.pool), witness, self.now, sets_newest=place == 0)
         await keep_cosigned(cosign, ended, kind=kind, now=self.now)
 
 

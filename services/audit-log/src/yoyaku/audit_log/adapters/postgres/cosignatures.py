@@ -91,11 +91,13 @@ class PostgresCosignatures:
             rows = await connection.fetch(_KEPT_WITHOUT, epoch, [witness_id(key) for key in keys], from_size, limit)
         return [_to_signed(row) for row in rows]
 
-    async def add(self, checkpoint: SignedCheckpoint, lines: Sequence[Signature], at: datetime) -> None:
+    async def add(
+        self, checkpoint: SignedCheckpoint, lines: Sequence[Signature], at: datetime, *, sets_newest: bool
+    ) -> None:
         """Keep lines, and tell those that are kept for ever. Raises LeadershipLostError and as above."""
         async with self._outbox.transaction(self._pool) as outgoing:
             await self._lease.fence(outgoing.connection)
-            await _into_latest(outgoing.connection, checkpoint, lines)
+            await _into_latest(outgoing.connection, checkpoint, lines, sets_newest=sets_newest)
             told = set()
             for line in lines:
                 given = (checkpoint.epoch, checkpoint.size, checkpoint.root, witness_id(line), line.line(), at)
@@ -137,10 +139,14 @@ class PostgresCosignatures:
         return bool(is_new)
 
 
-async def _into_latest(connection: Connection, checkpoint: SignedCheckpoint, lines: Sequence[Signature]) -> None:
+async def _into_latest(
+    connection: Connection, checkpoint: SignedCheckpoint, lines: Sequence[Signature], *, sets_newest: bool
+) -> None:
     """Put lines into the newest cosigned note: over the same tree beside those of other witnesses, else alone."""
     row = await connection.fetchrow(_HOLD_LATEST, checkpoint.epoch)
     if row is None or (row["cosigned_size"] or 0) > checkpoint.size:
+        return
+    if not sets_newest and row["cosigned_size"] != checkpoint.size:
         return
     signed = parse_note(checkpoint.note)
     before = parse_note(row["cosigned_note"]) if row["cosigned_size"] == checkpoint.size else signed
