@@ -1,6 +1,6 @@
 """What the use cases need from outside. Ports of the tree: `tree_ports`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,15 @@ class Head:
     recorded_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """An entry that was recorded before there was a tree."""
+
+    position: int
+    recorded_at: datetime
+    fact: Fact
+
+
 class LogTransaction(Protocol):
     """One transaction of the sequencer. It commits only while this process leads."""
 
@@ -46,6 +55,12 @@ class LogTransaction(Protocol):
 
     async def append(self, entries: Sequence[NewEntry]) -> None:
         """Write entries, at least one, in order of position, and move the head past the last of them."""
+
+    async def unproven(self, position: int, limit: int) -> Sequence[Unproven]:
+        """Return entries from before there was a tree, from a position on, in order."""
+
+    async def make_partitions(self, moments: Collection[datetime]) -> None:
+        """See that there are partitions for entries recorded at these moments; that of the head's is there."""
 
     async def pass_over(self, facts: Sequence[PassedOver], seen_at: datetime) -> None:
         """Note the numbers of facts that are no entries; those noted before stay as they are."""

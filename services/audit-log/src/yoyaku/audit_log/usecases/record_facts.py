@@ -47,7 +47,7 @@ class RecordFacts:
             batch = await self._personal.of_batch(transaction.keys, facts, known)
             decided = plan(facts, known, head.next_position, batch)
             if decided.placed:
-                entries = [_entry(placed, head.recorded_at, growth.epoch.number, batch) for placed in decided.placed]
+                entries = [new_entry(placed, head.recorded_at, growth.epoch.number, batch) for placed in decided.placed]
                 growth, tiles = growth.grown([entry.leaf_hash for entry in entries])
                 await transaction.append(entries)
                 await transaction.tree.keep_tiles(growth.epoch.number, tiles)
@@ -67,7 +67,8 @@ class RecordFacts:
         )
 
 
-def _entry(placed: Placed, recorded_at: datetime, epoch: int, batch: PersonalBatch) -> NewEntry:
+def new_entry(placed: Placed, recorded_at: datetime, epoch: int, batch: PersonalBatch) -> NewEntry:
+    """Write all of an entry, its leaf first; the fact is one of the batch."""
     fact = placed.fact
     written = leaf_of(fact, placed.position, recorded_at, batch.sealing(fact), batch.body(fact))
     return NewEntry(

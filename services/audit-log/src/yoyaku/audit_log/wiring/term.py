@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from loguru import logger
+
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.adapters.postgres.personal_keys import check_master_key
 from yoyaku.audit_log.entrypoints.sequencer import Sequencer
@@ -17,6 +19,7 @@ from yoyaku.audit_log.usecases.begin_term import BeginTerm
 from yoyaku.audit_log.usecases.growing_tree import GrowingTree
 from yoyaku.audit_log.usecases.record_facts import RecordFacts
 from yoyaku.audit_log.usecases.sign_checkpoint import SignCheckpoint
+from yoyaku.audit_log.usecases.take_over import TakeOver
 from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.secrets import Secrets
 from yoyaku.messaging.condition import Condition
@@ -90,6 +93,9 @@ class Leading:
             try:
                 await check_master_key(self.pool, self.personal.keys.master)
                 await BeginTerm(term.log, term.tree, self.settings.environment)()
+                taken = await TakeOver(term.log, term.tree, self.personal.personal)()
+                if taken:
+                    logger.bind(entries=taken).info("entries from before there was a tree were taken over")
                 for prepare in self.preparations:
                     await prepare(term)
             except PostgresError as error:

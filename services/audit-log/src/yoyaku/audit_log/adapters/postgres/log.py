@@ -5,7 +5,7 @@ head row; so two sequencers never write side by side, and one that was fenced of
 statements, never by COPY: a process that is frozen inside a COPY keeps the fence for ever (decision 0080).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -16,10 +16,11 @@ from yoyaku.audit_log.adapters.personal_keys import SubjectKeys
 from yoyaku.audit_log.adapters.postgres.contradictions import REFERENCES_APART, keep_contradictions, report
 from yoyaku.audit_log.adapters.postgres.personal_keys import PostgresPersonalKeys
 from yoyaku.audit_log.adapters.postgres.tree_rows import PostgresTreeRows
+from yoyaku.audit_log.adapters.postgres.unproven import unproven_from
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
 from yoyaku.audit_log.domain.sequence import Contradiction, Evidence, FactDigest, Recorded
-from yoyaku.audit_log.usecases.ports import Head
+from yoyaku.audit_log.usecases.ports import Head, Unproven
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
 from yoyaku.postgres.pool import Pool
@@ -45,6 +46,7 @@ SELECT known.source, known.number, known.position, known.event_id, known.fact_di
     SELECT * FROM audit_recorded r WHERE r.event_id = wanted.event_id LIMIT 1
  ) known
 """
+_MAKE_PARTITION: Final = "SELECT audit_make_partition($1)"
 _MOVE_HEAD: Final = "UPDATE audit_head SET next_position = $1, last_recorded_at = $2"
 _ADD_RECORDED: Final = """
 INSERT INTO audit_recorded (source, number, position, event_id, fact_digest, digest_key_reference)
@@ -145,6 +147,15 @@ class PostgresLogTransaction:
             await execute(_ADD_CLIENTS, *zip(*clients, strict=True))
         last = entries[-1]
         await execute(_MOVE_HEAD, last.position + 1, last.recorded_at)
+
+    async def unproven(self, position: int, limit: int) -> Sequence[Unproven]:
+        """Return entries from before there was a tree, from a position on, in order."""
+        return await unproven_from(self._connection, position, limit)
+
+    async def make_partitions(self, moments: Collection[datetime]) -> None:
+        """See that there are partitions for entries recorded at these moments."""
+        for moment in {(moment.year, moment.month): moment for moment in moments}.values():
+            await self._connection.execute(_MAKE_PARTITION, moment)
 
     async def pass_over(self, facts: Sequence[PassedOver], seen_at: datetime) -> None:
         """Note the numbers of facts that are no entries; those noted before stay as they are."""
