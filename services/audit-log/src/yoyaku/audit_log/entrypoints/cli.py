@@ -6,6 +6,7 @@ Each command is a module of `commands`, and a line here. Exit codes: see `comman
 import typer
 
 from yoyaku.audit_log.entrypoints.commands.checkpoint import checkpoint_command
+from yoyaku.audit_log.entrypoints.commands.completeness import completeness_command
 from yoyaku.audit_log.entrypoints.commands.export import export_command
 from yoyaku.audit_log.entrypoints.commands.keys import keys_app
 from yoyaku.audit_log.entrypoints.commands.search import search_command, story_command
@@ -23,5 +24,6 @@ app.command("export")(export_command)
 app.command("checkpoint")(checkpoint_command)
 app.command("verify")(verify_command)
 app.command("check")(check_command)
+app.command("completeness")(completeness_command)
 app.add_typer(keys_app, name="keys")
 app.command("serve")(serve_command)

@@ -14,6 +14,7 @@ from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.reader_ports import NothingSealed
 from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
+from yoyaku.audit_log.wiring.completeness import completeness_work
 from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.reading import answer_readers, keep_up
 from yoyaku.audit_log.wiring.secrets import Secrets
@@ -79,7 +80,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
                 sequencer,
                 stop,
                 preparations=[*witnesses.preparations],
-                works=[sign_checkpoints, *witnesses.works],
+                works=[sign_checkpoints, *witnesses.works, completeness_work(settings, pool, outbox, broker)],
             )
             works: dict[str, Work] = {
                 "relay": Relay(pool, broker, service=SERVICE).run,
