@@ -1,7 +1,8 @@
 """Write the log's files as anybody can check them: C2SP tlog-tiles, kept checkpoints, bodies, up to one checkpoint.
 
 Invariant: `checkpoint` is written last, so a folder that has one holds everything that it vouches for. What is whole
-already is kept; an export that broke off goes on where it was. Memory is bounded by a few bundles.
+already is kept; an export that broke off goes on where it was. Memory is bounded by a few bundles. What is damaged is
+written as it is, for the verifier to name.
 """
 
 import asyncio
@@ -72,6 +73,8 @@ class Progress:
     kept: int = 0
     gone: int = 0
     """Bundles whose entries were deleted because their time was over."""
+    damaged: int = 0
+    """Tiles that the log cannot give, and bundles that are not whole."""
     bodies: int = 0
     checkpoints: int = 0
 
@@ -122,8 +125,12 @@ class ExportLog:
         if self._folder.size_of(path) == tile.size_bytes:
             self._done(kept=1)
             return
-        self._folder.write(path, tile.check(await self._files.read(path)))
-        self._done(written=1)
+        try:
+            self._folder.write(path, tile.check(await self._files.read(path)))
+        except NoSuchFileError:
+            self._done(damaged=1)
+        else:
+            self._done(written=1)
 
     async def _bundle(self, bundle: BundleId) -> None:
         path = path_of(bundle)
@@ -137,10 +144,10 @@ class ExportLog:
             except NoSuchFileError:
                 self._done(gone=1)
                 return
-            leaves = decode_bundle(content, bundle.width)
+            leaves = _leaves(content, bundle)
             self._folder.write(path, content)
-            self._done(written=1)
-        for digest in filter(None, map(body_named_in, leaves)):
+            self._done(written=1, damaged=leaves is None)
+        for digest in filter(None, map(body_named_in, leaves or [])):
             await self._body(digest)
 
     async def _body(self, digest: str) -> None:
@@ -163,12 +170,13 @@ class ExportLog:
                 self._folder.write(path, await self._files.read(path))
                 self._progress.checkpoints += 1
 
-    def _done(self, *, written: int = 0, kept: int = 0, gone: int = 0) -> None:
+    def _done(self, *, written: int = 0, kept: int = 0, gone: int = 0, damaged: int = 0) -> None:
         progress = self._progress
         progress.done += 1
         progress.written += written
         progress.kept += kept
         progress.gone += gone
+        progress.damaged += damaged
         self._on_progress(progress)
 
 

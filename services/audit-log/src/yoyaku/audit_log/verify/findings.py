@@ -69,9 +69,10 @@ class Report:
 
     @property
     def first(self) -> Finding | None:
-        """The finding with the first position; the first one where none has a position."""
+        """The finding with the first position, those that only lost their proof last; without positions the first."""
         placed = [finding for finding in self.findings if finding.first is not None]
-        return min(placed, key=lambda finding: finding.first or 0) if placed else next(iter(self.findings), None)
+        by_place = sorted(placed, key=lambda finding: (finding.kind == UNPROVEN, finding.first))
+        return next(iter(by_place), next(iter(self.findings), None))
 
     def add(self, finding: Finding) -> None:
         """Keep a finding, or count it when there are many of its kind."""

@@ -280,7 +280,7 @@ def _what_it_reads(leaves: Sequence[bytes]) -> str:
 def _judge_witnesses(walk: Walk, trust: Trust, limits: Limits) -> None:
     """Find entries that no given witness has seen, and that are older than what is forgiven."""
     report, where = walk.report, "checkpoints"
-    if not trust.witnesses or walk.broken is not None or not report.size:
+    if not trust.witnesses or walk.broken or walk.stop or not report.size:
         return
     first = max(0, report.cosigned_entries)
     if walk.cosigned is None:

@@ -60,6 +60,7 @@ def export_command(
         fail(f"{to}: {error}", EXIT_REFUSED)
     typer.echo(f"{newest.origin}: {newest.size} entries in {to}")
     gone = f", {done.gone} bundles of deleted entries are gone" if done.gone else ""
+    gone += f", [red]{done.damaged} files are missing or not whole[/red]" if done.damaged else ""
     err.print(
         f"{done.written} files written, {done.kept} kept, {done.checkpoints} checkpoints, {done.bodies} bodies{gone}; "
         f"check it: yoyaku audit verify {to} --key VKEY"
