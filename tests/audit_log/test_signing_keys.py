@@ -39,6 +39,8 @@ def test_keys_rotate_with_overlap_and_without_a_restart(file: Path) -> None:
     assert run("list", "--file", str(file)) == (0, f"{old.vkey}\n{new.vkey}\n")
     assert run("retire", f"{old.verifier.key_id:08x}", "--file", str(file)) == (0, f"{old.vkey}\n")
     assert [key.verifier for key in running.of(ORIGIN)] == [new]
+    assert running.verifiers(ORIGIN) == [new, old.verifier]  # what the retired one signed stays valid
+    assert running.verifiers("audit.yoyaku/development/2")[1].name == "audit.yoyaku/development/2"
     file.write_text("broken")
     assert [key.verifier for key in running.of(ORIGIN)] == [new]
 

@@ -195,3 +195,18 @@ async def test_a_finding_is_kept_and_told_once_and_inspections_come_when_they_ar
     told = [row["type"] for row in await pool.fetch("SELECT type FROM outbox_event ORDER BY created_at, type")]
     assert told.count("audit.integrity.violated.v1") == 1
     assert told.count("audit.log.verified.v1") == 3
+
+
+async def test_months_that_left_for_the_archive_are_not_missing(
+    recorded: bytes, pool: Pool, inspect: Callable[..., Awaitable[list[Finding]]], audit_database: Database
+) -> None:
+    month = await pool.fetchval(
+        "SELECT date_trunc('month', min(recorded_at) AT TIME ZONE 'UTC')::date FROM audit_entry"
+    )
+    segment = "INSERT INTO audit_segment VALUES (1, $1, 0, $2, 600, sha256('r'), sha256('m'), 1, now())"
+    await pool.execute(segment, month, COUNT)
+    assert (await PostgresStoredLog(pool).epochs())[0].held_from == 0
+    async with superuser(audit_database) as attacker:
+        await attacker.execute(f"DROP TABLE audit_entry_{month:%Y_%m}")
+    assert (await PostgresStoredLog(pool).epochs())[0].held_from == COUNT
+    assert [one for one in await inspect() if one.kind is FindingKind.ENTRY_MISSING] == []

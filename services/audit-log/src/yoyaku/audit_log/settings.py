@@ -92,6 +92,15 @@ class AuditLogSettings(BaseSettings):
     completeness_statement_seconds: float = Field(
         default=3600.0, gt=0, description="A statement of completeness is made at most this often."
     )
+    inspect_every_seconds: float = Field(
+        default=3600.0, gt=0, le=86_400, description="How often what was recorded lately is verified."
+    )
+    inspect_window_hours: float = Field(
+        default=26.0, gt=0, description="How far back that looks; a day and more, so that nothing slips between two."
+    )
+    inspect_whole_every_days: float = Field(
+        default=7.0, gt=0, le=31, description="How often everything that the database holds is verified."
+    )
 
 
 class MigrationSettings(BaseSettings):

@@ -22,6 +22,8 @@ INSPECTION_DURATION: Final = "yoyaku.audit.inspection.duration"
 """Histogram, seconds: one verification, by scope."""
 FINDINGS: Final = "yoyaku.audit.findings"
 """Counter: what verification found wrong for the first time, by kind. Anything above zero is an alarm."""
+OPEN_FINDINGS: Final = "yoyaku.audit.findings.open"
+"""Gauge: how much was wrong at the last verification, by scope; told by the process that made it."""
 CHECKPOINTS: Final = "yoyaku.audit.checkpoints"
 """Counter: checkpoints that were signed and published."""
 APPEND_SPAN: Final = "append entry"
@@ -40,6 +42,7 @@ checkpoints = METER.create_counter(CHECKPOINTS, unit="{checkpoint}", description
 inspections = METER.create_counter(INSPECTIONS, unit="{inspection}", description="Verifications of the stored log")
 inspection_duration = METER.create_histogram(INSPECTION_DURATION, unit="s", description="One verification")
 findings = METER.create_counter(FINDINGS, unit="{finding}", description="What verification found wrong")
+open_findings = METER.create_gauge(OPEN_FINDINGS, unit="{finding}", description="What the last verification found")
 
 OUTCOMES: Final = ("recorded", "repeated", "contradicting")
 

@@ -1,7 +1,8 @@
 """The log's signing keys in a file: Ed25519 seeds, one a line, 32 bytes in hexadecimal each (RFC 8032).
 
 All of them sign: keys rotate by adding one, telling verifiers of it, and then retiring the old one. The file is read
-again when it has changed, so that a rotation needs no restart.
+again when it has changed, so that a rotation needs no restart. Public keys of retired ones stand in a file beside, for
+ever: without them what they signed would look forged.
 """
 
 import os
@@ -12,11 +13,12 @@ from typing import Final
 from loguru import logger
 
 from yoyaku.audit_log.adapters.key_files import KeyFileError, key_from, read_private
-from yoyaku.tlog.keys import SigningKey
+from yoyaku.tlog.keys import Algorithm, SigningKey, VerifierKey
 
 MOST_KEYS: Final = 16
 """So many signatures of one note every reader of C2SP signed-note must take."""
 WHAT: Final = "signing keys"
+RETIRED: Final = "retired public keys"
 
 
 class SigningKeysFile:
@@ -39,6 +41,14 @@ class SigningKeysFile:
         if keys is None:
             keys = self._keys[origin] = [SigningKey(origin, seed) for seed in self._seeds]
         return keys
+
+    def verifiers(self, origin: str) -> Sequence[VerifierKey]:
+        """Return the public keys of all that ever signed: those that sign now, then the retired ones.
+
+        Raises KeyFileError when the file of the retired ones cannot be read.
+        """
+        signing = [key.verifier for key in self.of(origin)]
+        return [*signing, *(key for key in retired_keys(self._path, origin) if key not in signing)]
 
     def _follow(self) -> None:
         try:
@@ -71,11 +81,39 @@ def read_seeds(path: Path) -> list[bytes]:
 
 def write_seeds(path: Path, seeds: Sequence[bytes]) -> None:
     """Put seeds in place of those of a file, all or none, with mode 0600. Raises OSError."""
+    _write(path, [seed.hex() for seed in seeds])
+
+
+def retired_keys(path: Path, origin: str) -> list[VerifierKey]:
+    """Read the public keys that were retired from a file of seeds, under the name of an origin. Raises KeyFileError."""
+    return [VerifierKey(origin, Algorithm.ED25519, key) for key in _read_retired(path)]
+
+
+def keep_retired(path: Path, public_key: bytes) -> None:
+    """Keep the public key of one that is retired from a file of seeds. Raises KeyFileError, OSError."""
+    known = _read_retired(path)
+    if public_key not in known:
+        _write(_retired_file(path), [key.hex() for key in (*known, public_key)])
+
+
+def _read_retired(path: Path) -> list[bytes]:
+    file = _retired_file(path)
+    if not file.exists():
+        return []
+    lines = read_private(file, RETIRED).splitlines()
+    return [key_from(line.strip(), f"{RETIRED} {file}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _retired_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.retired")
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write("".join(f"{seed.hex()}\n" for seed in seeds))
+        file.write("".join(f"{line}\n" for line in lines))
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)

@@ -11,12 +11,14 @@ from typing import Final
 from loguru import logger
 
 from yoyaku.audit_log import telemetry
-from yoyaku.audit_log.usecases.inspect_log import Scope
-from yoyaku.audit_log.usecases.report_inspection import InspectWhenDue, Report, ReportInspection, Timetable
+from yoyaku.audit_log.entrypoints.rpc.refusals import refusals
+from yoyaku.audit_log.usecases.inspect_log import KeysUnknownError, Scope
+from yoyaku.audit_log.usecases.report_inspection import InspectWhenDue, Journals, Report, ReportInspection, Timetable
 from yoyaku.contracts.rpc import AuditLogVerifyReply, AuditLogVerifyRequest
 from yoyaku.messaging.condition import Condition
 from yoyaku.messaging.rpc import RpcFailedError
 from yoyaku.messaging.waiting import set_within
+from yoyaku.observability.health import Check, CheckResult, Status
 from yoyaku.postgres.errors import PostgresError
 
 LOOK_EVERY_SECONDS: Final = 30.0
@@ -39,16 +41,17 @@ class Inspecting:
 
     async def on_schedule(self, ended: asyncio.Event) -> None:
         """Verify whenever it is due, until `ended` is set; waits while the database is away."""
-        database = Condition(away="verification waits for the database", back="verification has the database back")
+        pause_seconds = min(LOOK_EVERY_SECONDS, self._timetable.rolling_every.total_seconds())
+        database = Condition(away="verification of the log waits", back="verification of the log goes on")
         while not ended.is_set():
             try:
                 async with self._one_at_a_time:
                     await _told(self._when_due())
-            except PostgresError as error:
+            except (PostgresError, KeysUnknownError) as error:
                 await set_within(ended, database.is_away(str(error)))
             else:
                 database.is_back()
-                await set_within(ended, LOOK_EVERY_SECONDS)
+                await set_within(ended, pause_seconds)
 
     async def on_request(self, request: AuditLogVerifyRequest) -> AuditLogVerifyReply:
         """Answer `rpc.audit-log.verify.v1`: verify now. Raises RpcFailedError `busy` while another one goes on."""
@@ -56,7 +59,8 @@ class Inspecting:
             raise RpcFailedError("busy", "an inspection is under way, ask again in a moment")
         async with self._one_at_a_time:
             since = None if request.whole else self._now() - self._timetable.rolling_window
-            report = await _told(self._report(Scope.WHOLE if request.whole else Scope.ROLLING, since))
+            with refusals():
+                report = await _told(self._report(Scope.WHOLE if request.whole else Scope.ROLLING, since))
         assert report is not None
         found = report.inspection
         return AuditLogVerifyReply(
@@ -75,12 +79,24 @@ class Inspecting:
         )
 
 
+def integrity_check(journals: Journals) -> Check:
+    """Warn while the last verifications found damage. A damaged log goes on recording: stopping would lose events."""
+
+    async def look() -> CheckResult:
+        count = await journals.open_findings()
+        told = f"{count} findings, see `yoyaku audit status` and the runbook audit-integrity" if count else None
+        return CheckResult(Status.WARN if count else Status.PASS, observed=count, unit="findings", output=told)
+
+    return Check("log:integrity", look)
+
+
 async def _told(inspection: Awaitable[Report | None]) -> Report | None:
     """Await an inspection, measure it and say what it found."""
     report = await inspection
     if report is None:
         return None
     found = report.inspection
+    telemetry.open_findings.set(len(found.findings), {"scope": found.scope.value})
     telemetry.inspections.add(1, {"scope": found.scope.value, "outcome": "damaged" if found.findings else "whole"})
     telemetry.inspection_duration.record(report.duration_seconds, {"scope": found.scope.value})
     for finding in report.new_findings:

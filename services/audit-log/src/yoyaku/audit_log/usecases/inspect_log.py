@@ -15,6 +15,11 @@ from yoyaku.audit_log.usecases.trees import IncompleteTreeError, Trees
 from yoyaku.tlog.errors import TlogError
 from yoyaku.tlog.tiles import TILE_WIDTH, TileId, hash_at, tile_hash, tile_path
 
+
+class KeysUnknownError(Exception):
+    """The keys that checkpoints are judged by cannot be read just now, so nothing can be said; the message says why."""
+
+
 MOST_FINDINGS = 1000
 """Of one inspection: whoever rewrote a million entries is found out by the first thousand."""
 
@@ -105,7 +110,9 @@ class InspectLog:
         self._keepers = keepers
 
     async def __call__(self, scope: Scope, since: datetime | None = None) -> Inspection:
-        """Look at everything, or at what was recorded since a moment (aware). Raises the errors of yoyaku.postgres.
+        """Look at everything, or at what was recorded since a moment (aware).
+
+        Raises KeysUnknownError, and the errors of yoyaku.postgres.
 
         An honest log gives no finding, also while entries are recorded meanwhile.
         """
@@ -172,10 +179,18 @@ class InspectLog:
             level, index, tile = level + 1, index // TILE_WIDTH, above
 
     async def _checkpoints(self, epoch: EpochRange, vouched: Sequence[Vouched], inspection: Inspection) -> None:
-        """Compare every signed root with the tree; the first that does not fit bounds what was rewritten."""
-        size = epoch.end_position - epoch.first_position
+        """Compare every signed root with the tree; the first that does not fit bounds what was rewritten.
+
+        The log may have grown since this began, and what it grew by may be signed: how long it is now is read again.
+        That a tree of the past ended too early was told when the next one began, whose first entry says it.
+        """
+        now = await self._log.epochs()
+        size = next(one.end_position for one in now if one.epoch == epoch.epoch) - epoch.first_position
+        is_over = now[-1].epoch != epoch.epoch
         good = 0
         for one in vouched:
+            if one.size > size and is_over:
+                return
             if one.size > size:
                 told = f"{one.where} has a checkpoint of {one.size} entries, the log holds {size}"
                 place = epoch.first_position + good

@@ -47,6 +47,9 @@ class Journals(Protocol):
     async def last_finished(self, scope: Scope) -> datetime | None:
         """Return when the last inspection of a scope ended; a whole one counts as a rolling one too."""
 
+    async def open_findings(self) -> int:
+        """Return how much was wrong at the last whole inspection, or at a later one when that found more."""
+
 
 class ReportInspection:
     """Verifies and reports."""
@@ -57,7 +60,7 @@ class ReportInspection:
         self._now = now
 
     async def __call__(self, scope: Scope, since: datetime | None = None) -> Report:
-        """Verify what `scope` and `since` say. Raises the errors of yoyaku.postgres."""
+        """Verify what `scope` and `since` say. Raises as InspectLog."""
         started_at = self._now()
         inspection = await self._inspect(scope, since)
         finished_at = max(self._now(), started_at)
@@ -92,7 +95,7 @@ class InspectWhenDue:
         self._now = now
 
     async def __call__(self) -> Report | None:
-        """Verify if it is due; None when it is not. Raises the errors of yoyaku.postgres."""
+        """Verify if it is due; None when it is not. Raises as InspectLog."""
         now = self._now()
         whole = await self._journals.last_finished(Scope.WHOLE)
         if whole is None or now - whole >= self._timetable.whole_every:

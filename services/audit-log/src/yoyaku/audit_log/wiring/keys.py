@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from yoyaku.audit_log.adapters.key_files import KeyFileError as KeyFileError
-from yoyaku.audit_log.adapters.signing_keys import MOST_KEYS, WHAT, read_seeds, write_seeds
+from yoyaku.audit_log.adapters.signing_keys import MOST_KEYS, WHAT, keep_retired, read_seeds, write_seeds
 from yoyaku.tlog.keys import SigningKey, VerifierKey
 
 
@@ -30,6 +30,8 @@ def add_key(path: Path, origin: str) -> VerifierKey:
 def retire_key(path: Path, origin: str, key_id: int) -> VerifierKey:
     """Take a key out of a file. It signs no more, and its seed is gone; notes that it signed stay valid.
 
+    Its public key is kept in the file beside that ends in `.retired`, before the seed goes.
+
     Raises KeyNotRetiredError when there is no such key or it is the only one, KeyFileError, OSError.
     """
     seeds = read_seeds(path)
@@ -40,5 +42,6 @@ def retire_key(path: Path, origin: str, key_id: int) -> VerifierKey:
         raise KeyNotRetiredError(f"no key of {origin} has the id {key_id:08x}; there are {known}")
     if len(keys) == 1:
         raise KeyNotRetiredError("it is the only key: add another one first (yoyaku audit keys new)")
+    keep_retired(path, retired.public_key)
     write_seeds(path, [seed for seed, key in zip(seeds, keys, strict=True) if key != retired])
     return retired

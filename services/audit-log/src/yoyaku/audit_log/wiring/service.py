@@ -7,14 +7,21 @@ from typing import Final
 from loguru import logger
 
 from yoyaku.audit_log import telemetry
+from yoyaku.audit_log.adapters.postgres.inspections import PostgresInspections
 from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
 from yoyaku.audit_log.adapters.postgres.personal_keys import PostgresUnsealer
 from yoyaku.audit_log.entrypoints.cosigning import cosignature_check
+from yoyaku.audit_log.entrypoints.inspecting import integrity_check
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.reader_ports import NothingSealed
 from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
-from yoyaku.audit_log.wiring.completeness import completeness_work
+                works=[
+                    sign_checkpoints,
+                    *witnesses.works,
+                    *inspection.works,
+                    completeness_work(settings, pool, outbox, broker),
+                ],
 from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.reading import answer_readers, keep_up
 from yoyaku.audit_log.wiring.secrets import Secrets
@@ -49,6 +56,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
     ) as pool:
         broker = make_broker(settings.nats, service=SERVICE)
         serve_outbox(pool, broker, service=SERVICE)
+        outbox = Outbox(service=SERVICE, new_id=new_event_id, now=utc_now, wake=Waker(broker, service=SERVICE))
         leadership = Leadership(pool, LEADERSHIP, holder=holder_name(), ttl_seconds=settings.lease_seconds)
         sequencer = Sequencer(broker, stop)
         health = leader_health(
@@ -58,9 +66,8 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             broker=broker,
             leadership=leadership,
             consumers=lambda: sequencer.consumers,
-            more=[cosignature_check()],
+            more=[cosignature_check(), integrity_check(PostgresInspections(pool, outbox))],
         )
-        outbox = Outbox(service=SERVICE, new_id=new_event_id, now=utc_now, wake=Waker(broker, service=SERVICE))
         personal = PersonalData.of(secrets)
         blocks = answer_readers(
             broker,
@@ -71,6 +78,8 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             digest=personal.client_digest,
         )
         async with witnesses_of(settings, pool, outbox, broker, now=utc_now) as witnesses:
+            sources = witnesses.sources
+            inspection = inspection_of(settings, secrets, pool, outbox, broker, sources=sources, now=utc_now)
             leading = Leading(
                 settings,
                 secrets,
@@ -80,7 +89,12 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
                 sequencer,
                 stop,
                 preparations=[*witnesses.preparations],
-                works=[sign_checkpoints, *witnesses.works, completeness_work(settings, pool, outbox, broker)],
+                works=[
+                    sign_checkpoints,
+                    *witnesses.works,
+                    *inspection.works,
+                    completeness_work(settings, pool, outbox, broker),
+                ],
             )
             works: dict[str, Work] = {
                 "relay": Relay(pool, broker, service=SERVICE).run,

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from yoyaku.audit_log.domain.inspection import Finding
+from yoyaku.audit_log.domain.leaf import text_of
 from yoyaku.audit_log.usecases.inspect_log import Scope
 from yoyaku.audit_log.usecases.ports import ACTOR
 from yoyaku.audit_log.usecases.report_inspection import Report
@@ -28,6 +29,16 @@ INSERT INTO audit_inspection (scope, started_at, finished_at, first_position, en
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 _LAST_FINISHED: Final = "SELECT max(finished_at) FROM audit_inspection WHERE scope = ANY ($1::text[])"
+_OPEN_FINDINGS: Final = """
+SELECT coalesce(max(finding_count), 0) FROM audit_inspection
+ WHERE inspection_id >= coalesce((SELECT max(inspection_id) FROM audit_inspection WHERE scope = 'whole'), 0)
+"""
+_STATUS: Final = """
+SELECT (SELECT max(finished_at) FROM audit_inspection WHERE scope = 'whole') AS whole_at,
+       (SELECT max(finished_at) FROM audit_inspection) AS last_at,
+       (SELECT count(*) FROM audit_finding) AS ever,
+       (SELECT min(position) FROM audit_finding) AS first_position
+"""
 
 
 class PostgresInspections:
@@ -49,6 +60,25 @@ class PostgresInspections:
         async with transaction(self._pool, read_only=True) as connection:
             found: datetime | None = await connection.fetchval(_LAST_FINISHED, scopes)
         return found
+
+    async def open_findings(self) -> int:
+        """Return how much was wrong at the last whole inspection, or at a later one when that found more."""
+        async with transaction(self._pool, read_only=True) as connection:
+            return int(await connection.fetchval(_OPEN_FINDINGS))
+
+    async def status(self) -> dict[str, Any]:
+        """Tell for `yoyaku audit status` when it was verified, and what was found."""
+        async with transaction(self._pool, read_only=True) as connection:
+            row = await connection.fetchrow(_STATUS)
+            open_findings = int(await connection.fetchval(_OPEN_FINDINGS))
+        assert row is not None
+        return {
+            "verified_at": None if row["last_at"] is None else text_of(row["last_at"]),
+            "verified_whole_at": None if row["whole_at"] is None else text_of(row["whole_at"]),
+            "open_findings": open_findings,
+            "findings_ever": row["ever"],
+            "first_bad_position": row["first_position"],
+        }
 
 
 class InspectionTransaction:

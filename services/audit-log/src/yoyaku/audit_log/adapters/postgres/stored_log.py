@@ -16,9 +16,13 @@ SELECT position, recorded_at, leaf, leaf_hash, event_id, source, number, type, o
 """
 _NO_END: Final = 2**63 - 1
 _NO_LIMIT: Final = None
+# Months are sealed in order, and dropped in any: what is held begins after the last one that has no partition any more.
 _EPOCHS: Final = """
 SELECT epoch, origin, first_position,
-       coalesce(lead(first_position) OVER (ORDER BY epoch), (SELECT next_position FROM audit_head)) AS end_position
+       coalesce(lead(first_position) OVER (ORDER BY epoch), (SELECT next_position FROM audit_head)) AS end_position,
+       greatest(first_position, (SELECT max(first_position + entry_count) FROM audit_segment
+                                  WHERE to_regclass('public.audit_entry_' || to_char(month, 'YYYY_MM')) IS NULL))
+           AS held_from
   FROM audit_epoch ORDER BY epoch
 """
 _BOUNDS: Final = "SELECT min(position) AS first, max(position) AS last FROM audit_entry"
@@ -37,7 +41,7 @@ class PostgresStoredLog:
         async with transaction(self._pool, read_only=True) as connection:
             rows = await connection.fetch(_EPOCHS)
         return [
-            EpochRange(row["epoch"], row["origin"], row["first_position"], row["end_position"], row["first_position"])
+            EpochRange(row["epoch"], row["origin"], row["first_position"], row["end_position"], row["held_from"])
             for row in rows
         ]
 

@@ -3,7 +3,7 @@
 `not_found`    there is no such entry, checkpoint or file
 `invalid_request`   the numbers fit no tree
 `unrecorded`   who reads could not be recorded, so nothing is shown: try again
-`unavailable`  the database is away: try again
+`unavailable`  the database is away, or a key file cannot be read: try again
 `damaged`      what an answer is made of is missing from the database
 """
 
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from yoyaku.audit_log.domain.files import NoSuchFileError
+from yoyaku.audit_log.usecases.inspect_log import KeysUnknownError
 from yoyaku.audit_log.usecases.reader_ports import NotFoundError, ReadNotRecordedError
 from yoyaku.audit_log.usecases.trees import IncompleteTreeError
 from yoyaku.messaging.rpc import INVALID_REQUEST, RpcFailedError
@@ -37,5 +38,7 @@ def refusals() -> Iterator[None]:
         raise RpcFailedError(UNRECORDED, "who reads could not be recorded, so nothing is shown") from error
     except IncompleteTreeError as error:
         raise RpcFailedError(DAMAGED, str(error)) from error
+    except KeysUnknownError as error:
+        raise RpcFailedError(UNAVAILABLE, str(error)) from error
     except PostgresError as error:
         raise RpcFailedError(UNAVAILABLE, "the database of the audit log does not answer") from error
