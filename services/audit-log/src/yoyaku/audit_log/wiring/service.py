@@ -16,12 +16,8 @@ from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.reader_ports import NothingSealed
 from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
-                works=[
-                    sign_checkpoints,
-                    *witnesses.works,
-                    *inspection.works,
-                    completeness_work(settings, pool, outbox, broker),
-                ],
+from yoyaku.audit_log.wiring.completeness import completeness_work
+from yoyaku.audit_log.wiring.inspection import inspection_of
 from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.reading import answer_readers, keep_up
 from yoyaku.audit_log.wiring.secrets import Secrets
