@@ -19,9 +19,12 @@ import pytest_asyncio
 from nats.js import JetStreamContext
 
 from yoyaku.contracts.booking_v1 import RoomCreated
+from yoyaku.contracts.rpc import RPC_AUDIT_LOG_STATUS_V1, AuditLogStatusReply, AuditLogStatusRequest
+from yoyaku.messaging.broker import make_broker, start_broker
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.outbox import Outbox, shard_of, source_of
-from yoyaku.messaging.topology import PROVISIONER
+from yoyaku.messaging.rpc import request
+from yoyaku.messaging.topology import OPERATOR, PROVISIONER
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.testkit.bus import Bus
 from yoyaku.testkit.databases import Database
@@ -115,6 +118,15 @@ def numbers_of(gaps: list[Any], key: str) -> set[tuple[int, int, str]]:
     return {(gap["first_number"], gap["last_number"], gap[key]) for gap in gaps}
 
 
+async def status_of(bus: Bus) -> AuditLogStatusReply:
+    broker = make_broker(bus.settings_for(OPERATOR), service=OPERATOR)
+    await start_broker(broker)
+    try:
+        return await request(broker, RPC_AUDIT_LOG_STATUS_V1, AuditLogStatusRequest(), AuditLogStatusReply)
+    finally:
+        await broker.stop()
+
+
 async def delete_messages(bus: Bus, js: JetStreamContext, numbers: set[int]) -> None:
     """Delete events of the source out of the stream, as whoever administers it can."""
     client = await bus.connect(PROVISIONER)
@@ -166,6 +178,13 @@ async def test_what_is_lost_on_the_way_is_found_asked_for_again_and_named(
     }  # fmt: skip
     assert numbers_of(await facts("audit.gap.closed.v1"), "resolution") == {(4, 4, "arrived"), (6, 6, "arrived")}
     assert {SOURCE: 1} in [one["lost"] for one in await facts("audit.completeness.stated.v1")]
+
+    status = await status_of(bus)
+    assert (status.epoch, status.next_position > 5, len(status.verifier_keys)) == (1, True, 1)
+    part = status.parts["completeness"]
+    [source] = [one for one in part["sources"] if one["source"] == SOURCE]
+    assert (source["complete_to"], source["highest"], source["lost"], part["open_gaps"]) == (6, 6, 1, 1)
+    assert part["gaps"][0]["reason"] == "lost_at_source"
 
     # A stream that takes no large message stores 8 and refuses the larger 7 before it (decision 0021): no gap.
     stream = await js.stream_info("BOOKING")

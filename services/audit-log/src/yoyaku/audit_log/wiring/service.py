@@ -16,11 +16,12 @@ from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.reader_ports import NothingSealed
 from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
-from yoyaku.audit_log.wiring.completeness import completeness_work
+from yoyaku.audit_log.wiring.completeness import completeness_part, completeness_work
 from yoyaku.audit_log.wiring.inspection import inspection_of
 from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.reading import answer_readers, keep_up
 from yoyaku.audit_log.wiring.secrets import Secrets
+from yoyaku.audit_log.wiring.status import answer_status
 from yoyaku.audit_log.wiring.term import Leading
 from yoyaku.audit_log.wiring.witnesses import witnesses_of
 from yoyaku.lifecycle.health import leader_health
@@ -73,6 +74,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             unsealer=PostgresUnsealer(pool, personal.keys),
             digest=personal.client_digest,
         )
+        answer_status(broker, pool, settings, secrets, {"completeness": completeness_part(pool)})
         async with witnesses_of(settings, pool, outbox, broker, now=utc_now) as witnesses:
             sources = witnesses.sources
             inspection = inspection_of(settings, secrets, pool, outbox, broker, sources=sources, now=utc_now)

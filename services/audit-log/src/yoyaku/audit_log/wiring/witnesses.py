@@ -124,7 +124,7 @@ async def witnesses_of(
     witnesses: list[tuple[str, Witness]] = []
     sources: list[CheckpointSource] = [SignedInDatabase(pool), *further_sources]
     if settings.witness_public_keys_file is not None:
-        inner = InnerWitness(broker, _inner_keys(settings.witness_public_keys_file, settings.environment))
+        inner = InnerWitness(broker, inner_keys(settings.witness_public_keys_file, settings.environment))
         witnesses.append((INNER, inner))
         sources.append(CosignedByWitness(inner))
     async with outside_client() as client:
@@ -134,7 +134,8 @@ async def witnesses_of(
         yield Witnesses(pool, outbox, settings.environment, witnesses, sources, now)
 
 
-def _inner_keys(path: Path, environment: str) -> list[VerifierKey]:
+def inner_keys(path: Path, environment: str) -> list[VerifierKey]:
+    """Read the public keys of the witness in security-detector. Raises WitnessKeyFileError."""
     try:
         lines = path.read_text(encoding="ascii", errors="replace").split()
     except OSError as error:

@@ -1,0 +1,29 @@
+"""Where the log stands as a whole: its end, its newest epoch, and what is signed and cosigned of it."""
+
+from typing import Final
+
+from yoyaku.audit_log.usecases.tell_status import LogStanding
+from yoyaku.postgres.pool import Pool
+from yoyaku.postgres.transaction import transaction
+
+_STANDING: Final = """
+SELECT h.next_position, e.epoch, e.origin, coalesce(l.size, 0) AS size, l.cosigned_size
+  FROM audit_head AS h
+  LEFT JOIN LATERAL (SELECT epoch, origin FROM audit_epoch ORDER BY epoch DESC LIMIT 1) AS e ON true
+  LEFT JOIN audit_checkpoint_latest AS l ON l.epoch = e.epoch
+"""
+
+
+class PostgresStanding:
+    """Read by any replica."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def __call__(self) -> LogStanding:
+        """Return where the log stands. Raises the errors of yoyaku.postgres."""
+        async with transaction(self._pool, read_only=True) as connection:
+            row = await connection.fetchrow(_STANDING)
+        if row is None:
+            raise RuntimeError("the head row of the audit log is missing")
+        return LogStanding(*row)
