@@ -23,6 +23,7 @@ from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.postgres.settings import PostgresSettings
 from yoyaku.testkit.databases import Database
 from yoyaku.tlog.checkpoint import Checkpoint
+from yoyaku.tlog.errors import MalformedTileError
 from yoyaku.tlog.keys import SigningKey
 from yoyaku.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from yoyaku.tlog.note import parse_note
@@ -96,6 +97,16 @@ async def as_admin(database: Database, statement: str) -> None:
         **database.admin.model_copy(update={"database": "postgres"}).connect_arguments("test")
     )
     try:
+        await admin.execute(statement)
+    finally:
+        await admin.close()
+
+
+async def as_superuser(database: Database, statement: str) -> None:
+    """Change entries as nobody but a superuser can: without their triggers."""
+    admin = await asyncpg.connect(**database.admin.connect_arguments("test"))
+    try:
+        await admin.execute("SET session_replication_role = replica")
         await admin.execute(statement)
     finally:
         await admin.close()
@@ -217,3 +228,45 @@ async def test_an_empty_log_of_a_known_origin_begins_anew(
         assert Checkpoint.parse(text) == Checkpoint("audit.yoyaku/test/2", 1, await term.root(0, 1))
         with pytest.raises(ValueError, match="empty line"):
             parse_note(text)
+
+
+async def test_a_log_whose_newest_entries_were_deleted_goes_on_in_a_new_tree(
+    audit_database: Database, term_on: Callable[..., Any], fact: FactOf, begun: Begun, subject_keys: Any
+) -> None:
+    async with term_on(audit_database.service) as term:
+        await term.record(facts(fact, range(300)))
+        cosigned = checkpoint(300, await term.root())
+        whole_tile = await term.root(0, 256)
+        await as_superuser(audit_database, "DELETE FROM audit_entry WHERE position = 280")
+        log = PostgresLog(term.pool, term.outbox, term.lease, subject_keys)
+        with pytest.raises(MalformedTileError):
+            await begun(log)
+        reconcile = Reconcile(PostgresEpochs(term.pool, term.outbox, term.lease), [Outside({1: cosigned})], "test")
+        found = await reconcile.begin_anew()
+        assert found.opened is not None
+        assert (found.opened.number, found.opened.first_position) == (2, 300)
+        record = await begun(log)
+        await record(facts(fact, range(300, 303)))
+        leaf = await term.pool.fetchval("SELECT leaf FROM audit_entry WHERE position = 300")
+        body = json.loads(leaf)["body"]
+        assert (body["abandoned_size"], body["abandoned_root_sha256"]) == (256, whole_tile.hex())
+        assert body["previous_checkpoint"] == cosigned.note
+        (told,) = await term.told()
+        assert (told.kind, told.number, told.expected_sha256) == ("entry_missing", 300, cosigned.root.hex())
+        assert (await term.reconcile(Outside({1: cosigned}))).opened is None
+
+
+async def test_a_damaged_tree_of_which_nobody_knows_anything_is_replaced_as_well(
+    audit_database: Database, term_on: Callable[..., Any], fact: FactOf
+) -> None:
+    async with term_on(audit_database.service) as term:
+        await term.record(facts(fact, range(9)))
+        await as_superuser(audit_database, "DELETE FROM audit_entry WHERE position >= 7")
+        reconcile = Reconcile(PostgresEpochs(term.pool, term.outbox, term.lease), [], "test")
+        found = await reconcile.begin_anew()
+        assert found.opened is not None
+        assert found.opened.first_position == 9
+        leaf = await term.pool.fetchval("SELECT leaf FROM audit_entry WHERE position = 9")
+        assert json.loads(leaf)["body"]["abandoned_size"] == 0
+        (told,) = await term.told()
+        assert (told.number, told.expected_sha256, told.found_sha256) == (9, "00" * 32, EMPTY_ROOT.hex())

@@ -22,12 +22,14 @@ _ORIGIN: Final = re.compile(
 
 
 class Divergence(StrEnum):
-    """Why a new epoch is opened; the first two are kinds of `audit.integrity.violated.v1`."""
+    """Why a new epoch is opened; all but the last are kinds of `audit.integrity.violated.v1`."""
 
     TRUNCATED = "log_truncated"
     """A checkpoint is known of a tree that is larger, or of an epoch that the database does not know."""
     FORKED = "checkpoint_forked"
     """A checkpoint is known of this tree's past, with another root."""
+    DAMAGED = "entry_missing"
+    """Rows that the present tree is made of are gone: it cannot go on."""
     MOVED = "environment_changed"
     """The database is that of another environment: its log must not be continued under that name here."""
 
@@ -55,7 +57,7 @@ class Contradiction:
 
     divergence: Divergence
     known: KnownCheckpoint | None
-    """None when the environment changed."""
+    """None when the environment changed, or nobody knows one."""
     next_epoch: int
     """The number for the tree that begins now."""
 
@@ -91,8 +93,8 @@ def contradiction(
 ) -> Contradiction | None:
     """Tell whether the tree of `epoch`, of `size` leaves, may go on; None when nothing speaks against it.
 
-    `roots`: the tree's own, at least at `sizes_to_compare`. Of several checkpoints that contradict it the newest is
-    named: the highest epoch, then the largest.
+    `roots`: the tree's own, at least at `sizes_to_compare`; empty bytes for one that cannot be read any more. Of
+    several checkpoints that contradict it the newest is named: the highest epoch, then the largest.
     """
     next_epoch = max([epoch.number, *(one.epoch for one in known)]) + 1
     if epoch.origin != origin_of(environment, epoch.number):

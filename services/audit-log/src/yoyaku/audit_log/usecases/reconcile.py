@@ -5,8 +5,17 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from yoyaku.audit_log.domain.epochs import Contradiction, KnownCheckpoint, contradiction, sizes_to_compare
+from yoyaku.audit_log.domain.epochs import (
+    Contradiction,
+    Divergence,
+    KnownCheckpoint,
+    contradiction,
+    sizes_to_compare,
+)
 from yoyaku.audit_log.domain.new_entry import Epoch, origin_of
+from yoyaku.audit_log.usecases.trees import IncompleteTreeError
+from yoyaku.tlog.merkle import EMPTY_ROOT
+from yoyaku.tlog.tiles import TILE_HEIGHT
 
 EPOCHS_WITHOUT_A_CHECKPOINT: Final = 1
 """Epochs in a row that may have been opened without anybody having cosigned them, and still be followed by others."""
@@ -37,6 +46,14 @@ class CheckpointSource(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """What the database still holds of a tree that does not go on."""
+
+    size: int
+    root: bytes
+
+
 class HeldLog(Protocol):
     """The end of the log in one transaction: nobody appends until it ends."""
 
@@ -49,9 +66,9 @@ class HeldLog(Protocol):
         """How many entries it has."""
 
     async def root(self, size: int) -> bytes:
-        """Compute the root of its tree at a size up to `size`."""
+        """Compute the root of its tree at a size up to `size`. Raises IncompleteTreeError when rows are gone."""
 
-    async def open_epoch(self, why: Contradiction, origin: str, abandoned_root: bytes) -> Epoch:
+    async def open_epoch(self, why: Contradiction, origin: str, abandoned: Abandoned) -> Epoch:
         """Begin the tree `why.next_epoch`, record what is abandoned as its first entry, and tell a violation."""
 
 
@@ -77,6 +94,13 @@ class Reconciliation:
     """Whether every source that has to be asked before was."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    known: Sequence[KnownCheckpoint]
+    away: tuple[str, ...]
+    may_sign: bool
+
+
 class Reconcile:
     """Asks every source once; each term of a leader begins with it."""
 
@@ -89,8 +113,27 @@ class Reconcile:
         """Compare, and open a new epoch if need be.
 
         Sources that are away are named, and nothing is concluded from their silence. Raises LeadershipLostError,
-        MalformedTileError when the tree cannot be read, and the errors of yoyaku.postgres.
+        IncompleteTreeError when the tree cannot be read, and the errors of yoyaku.postgres.
         """
+        asked = await self._asked()
+        opened, why = await self._compared(asked.known)
+        return Reconciliation(opened, why, asked.away, asked.may_sign)
+
+    async def begin_anew(self) -> Reconciliation:
+        """Begin a new tree because the present one cannot be read: rows that it is made of are gone.
+
+        What is abandoned is the largest tree that still can be. Raises as the comparison does.
+        """
+        asked = await self._asked()
+        async with self._epochs.held() as log:
+            newest = max(asked.known, key=lambda one: (one.epoch, one.size), default=None)
+            number = max([log.epoch.number, *(one.epoch for one in asked.known)]) + 1
+            why = Contradiction(Divergence.DAMAGED, newest, number)
+            abandoned = await _readable(log)
+            opened = await log.open_epoch(why, origin_of(self._environment, number), abandoned)
+        return Reconciliation(opened, why, asked.away, asked.may_sign)
+
+    async def _asked(self) -> _Asked:
         newest, size = await self._epochs.newest()
         known: list[KnownCheckpoint] = []
         away: list[str] = []
@@ -101,8 +144,7 @@ class Reconcile:
             except SourceAwayError as error:
                 away.append(f"{source.name}: {error}")
                 may_sign = may_sign and not source.is_awaited
-        opened, why = await self._compared(known)
-        return Reconciliation(opened, why, tuple(away), may_sign)
+        return _Asked(known, tuple(away), may_sign)
 
     async def _known_to(self, source: CheckpointSource, number: int, size: int) -> list[KnownCheckpoint]:
         """Ask for this epoch and those after it, which the database may have lost; one may never have been cosigned."""
@@ -117,9 +159,29 @@ class Reconcile:
     async def _compared(self, known: Sequence[KnownCheckpoint]) -> tuple[Epoch | None, Contradiction | None]:
         async with self._epochs.held() as log:
             epoch, size = log.epoch, log.size
-            roots = {at: await log.root(at) for at in sizes_to_compare(epoch, size, known)}
+            roots = {at: await _root_or_nothing(log, at) for at in sizes_to_compare(epoch, size, known)}
             why = contradiction(epoch, size, roots, known, self._environment)
             if why is None:
                 return None, None
-            opened = await log.open_epoch(why, origin_of(self._environment, why.next_epoch), await log.root(size))
+            abandoned = Abandoned(size, await log.root(size))
+            opened = await log.open_epoch(why, origin_of(self._environment, why.next_epoch), abandoned)
         return opened, why
+
+
+async def _root_or_nothing(log: HeldLog, size: int) -> bytes:
+    try:
+        return await log.root(size)
+    except IncompleteTreeError:
+        return b""
+
+
+async def _readable(log: HeldLog) -> Abandoned:
+    """Find the largest tree that can be read: whole tiles of the lowest level that is not damaged."""
+    sizes = [
+        log.size,
+        *(log.size >> shift << shift for shift in range(TILE_HEIGHT, log.size.bit_length(), TILE_HEIGHT)),
+    ]
+    for size in sizes:
+        if root := await _root_or_nothing(log, size):
+            return Abandoned(size, root)
+    return Abandoned(0, EMPTY_ROOT)

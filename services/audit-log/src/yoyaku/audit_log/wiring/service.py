@@ -87,6 +87,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
                 sequencer,
                 stop,
                 preparations=[*witnesses.preparations],
+                begin_anew=witnesses.begin_anew,
                 works=[
                     sign_checkpoints,
                     *witnesses.works,

@@ -28,6 +28,7 @@ from yoyaku.messaging.outbox import Outbox
 from yoyaku.messaging.waiting import set_within
 from yoyaku.postgres.errors import PostgresError
 from yoyaku.postgres.pool import Pool
+from yoyaku.tlog.errors import MalformedTileError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Leading:
     stop: asyncio.Event
     preparations: Sequence[Preparation] = field(default_factory=tuple)
     works: Sequence[LeaderWork] = field(default_factory=tuple)
+    begin_anew: Preparation | None = None
+    """Begins a new epoch when the tree of the present one cannot be read; none: the term fails."""
 
     async def lead(self, lease: Lease) -> None:
         """Lead until told to stop.
@@ -86,13 +89,25 @@ class Leading:
         keep_every = timedelta(seconds=self.settings.checkpoint_keep_seconds)
         return Term(lease, log, tree, SignCheckpoint(log, tree, self.secrets.signing.of, keep_every))
 
+    async def _begin(self, term: Term) -> None:
+        """Load the tree; where rows that it is made of are gone, recording goes on in a new one."""
+        begin = BeginTerm(term.log, term.tree, self.settings.environment)
+        try:
+            await begin()
+        except MalformedTileError as damaged:
+            if self.begin_anew is None:
+                raise
+            logger.bind(cause=str(damaged)).critical("the tree of the audit log cannot be read, a new one begins")
+            await self.begin_anew(term)
+            await begin()
+
     async def _prepared(self, term: Term) -> bool:
         """Make the log ready, waiting for the database; False when told to stop before."""
         database = Condition(away="the term waits for the database", back="the term has the database back")
         while not self.stop.is_set():
             try:
                 await check_master_key(self.pool, self.personal.keys.master)
-                await BeginTerm(term.log, term.tree, self.settings.environment)()
+                await self._begin(term)
                 taken = await TakeOver(term.log, term.tree, self.personal.personal)()
                 if taken:
                     logger.bind(entries=taken).info("entries from before there was a tree were taken over")

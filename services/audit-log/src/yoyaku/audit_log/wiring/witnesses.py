@@ -76,9 +76,17 @@ class Witnesses:
             told = logger.bind(cause="; ".join(reconciliation.away), signing=reconciliation.may_sign)
             told.warning("not everybody who knows checkpoints of this log can be asked for them")
 
+    async def begin_anew(self, term: Term) -> None:
+        """Begin a new tree because the present one cannot be read. Raises LeadershipLostError, PostgresError."""
+        self._told(term, await self._reconcile(term).begin_anew())
+
+    def _reconcile(self, term: Term) -> Reconcile:
+        return Reconcile(PostgresEpochs(self.pool, self.outbox, term.lease), self.sources, self.environment)
+
     async def _compared(self, term: Term) -> Reconciliation:
-        epochs = PostgresEpochs(self.pool, self.outbox, term.lease)
-        reconciliation = await Reconcile(epochs, self.sources, self.environment)()
+        return self._told(term, await self._reconcile(term)())
+
+    def _told(self, term: Term, reconciliation: Reconciliation) -> Reconciliation:
         if reconciliation.opened is not None and reconciliation.why is not None:
             term.tree.reload()
             told = logger.bind(origin=reconciliation.opened.origin, why=reconciliation.why.divergence.value)

@@ -17,6 +17,8 @@ from yoyaku.audit_log.domain.result import result_of
 from yoyaku.audit_log.domain.sequence import FactDigest
 from yoyaku.audit_log.usecases.growing_tree import NoEpochError
 from yoyaku.audit_log.usecases.ports import Head
+from yoyaku.audit_log.usecases.reconcile import Abandoned
+from yoyaku.audit_log.usecases.trees import IncompleteTreeError
 from yoyaku.contracts.audit_v1 import EpochOpened, IntegrityViolated
 from yoyaku.contracts.registry import dataschema, encode
 from yoyaku.messaging.leadership import Lease
@@ -24,11 +26,13 @@ from yoyaku.messaging.outbox import Outbox, OutboxTransaction
 from yoyaku.postgres.pool import Pool
 from yoyaku.postgres.transaction import transaction
 from yoyaku.tlog.checkpoint import Checkpoint
+from yoyaku.tlog.errors import MalformedTileError
 
 ACTOR: Final = "service/audit-log"
 SOURCE: Final = "/audit-log/epochs"
 """The source of the first entries of epochs: each is numbered by its epoch. They come from no outbox."""
 _NO_STREAM: Final = "none"
+_UNKNOWN: Final = "0" * 64
 
 _NEWEST: Final = """
 SELECT e.epoch, e.origin, e.first_position, e.opened_at, h.next_position - e.first_position AS size
@@ -83,47 +87,61 @@ class PostgresHeldLog:
         self.size = head.next_position - epoch.first_position
 
     async def root(self, size: int) -> bytes:
-        """Compute the root at a size up to `size`. Raises MalformedTileError when rows are missing."""
-        return (await self._log.tree.load_tree(self.epoch, size)).root()
+        """Compute the root at a size up to `size`. Raises IncompleteTreeError when rows are gone."""
+        try:
+            return (await self._log.tree.load_tree(self.epoch, size)).root()
+        except MalformedTileError as gone:
+            raise IncompleteTreeError(f"epoch {self.epoch.number} at size {size}: {gone}") from gone
 
-    async def open_epoch(self, why: Contradiction, origin: str, abandoned_root: bytes) -> Epoch:
+    async def open_epoch(self, why: Contradiction, origin: str, abandoned: Abandoned) -> Epoch:
         """Begin a tree at the next position, with the fact of it as its first entry; tell a violation."""
         opened = Epoch(why.next_epoch, origin, self._head.next_position, self._head.recorded_at)
         fact = EpochOpened(
             epoch=opened.number,
             origin=origin,
             first_position=opened.first_position,
-            previous_checkpoint=why.known.note if why.known else await self._last_word(abandoned_root),
-            abandoned_size=self.size,
-            abandoned_root_sha256=abandoned_root.hex(),
+            previous_checkpoint=why.known.note if why.known else await self._last_word(abandoned),
+            abandoned_size=abandoned.size,
+            abandoned_root_sha256=abandoned.root.hex(),
         )
         await self._log.tree.open_epoch(opened)
         await self._log.append([_first_entry(opened, fact)])
-        if why.known is not None and why.divergence.is_violation:
-            await self._tell(why, why.known, opened, abandoned_root)
+        if why.divergence.is_violation:
+            await self._tell(why, opened, abandoned)
         return opened
 
-    async def _last_word(self, root: bytes) -> str:
+    async def _last_word(self, abandoned: Abandoned) -> str:
         """Give the newest checkpoint that the abandoned tree has; its unsigned text when none was ever signed."""
         row = await self._outgoing.connection.fetchrow(_SIGNED, self.epoch.origin)
-        return row["note"] if row else Checkpoint(self.epoch.origin, self.size, root).text()
+        return row["note"] if row else Checkpoint(self.epoch.origin, abandoned.size, abandoned.root).text()
 
-    async def _tell(self, why: Contradiction, known: KnownCheckpoint, opened: Epoch, abandoned_root: bytes) -> None:
-        comparable = known.epoch == self.epoch.number and known.size <= self.size
-        found = await self.root(known.size) if comparable else abandoned_root
-        held = f"{self.size} entries of epoch {self.epoch.number}"
+    async def _tell(self, why: Contradiction, opened: Epoch, abandoned: Abandoned) -> None:
+        known = why.known
+        told = (
+            f"{known.known_by} knows size {known.size} of epoch {known.epoch}" if known else "nobody knows a checkpoint"
+        )
         event = IntegrityViolated(
             kind=why.divergence.value,
             event_id=_event_id(opened),
             source=self.epoch.origin,
-            number=known.size,
-            expected_sha256=known.root.hex(),
-            found_sha256=found.hex(),
+            number=known.size if known else self.size,
+            expected_sha256=known.root.hex() if known else _UNKNOWN,
+            found_sha256=(await self._root_beside(why) or abandoned.root).hex(),
             position=opened.first_position,
-            detail=f"{known.known_by} knows size {known.size} of epoch {known.epoch}; the database holds {held}. "
-            f"Epoch {opened.number} begins.",
+            detail=f"{told}; the database counts {self.size} entries of epoch {self.epoch.number}, and has the tree "
+            f"over {abandoned.size} of them. Epoch {opened.number} begins.",
         )
         self._outgoing.emit(event, subject=f"epoch/{opened.number}", actor=ACTOR, causation_id=_event_id(opened))
+
+    async def _root_beside(self, why: Contradiction) -> bytes | None:
+        """Compute the tree's own root at the size of what is known; none when it has no such size, or it is gone."""
+        known = why.known
+        if known is None or known.epoch != self.epoch.number or known.size > self.size:
+            return None
+        try:
+            return await self.root(known.size)
+        except IncompleteTreeError:
+            return None
 
 
 class SignedInDatabase:
