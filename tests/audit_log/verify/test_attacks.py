@@ -249,3 +249,15 @@ def test_entries_of_a_later_epoch_are_named_by_their_positions(keys: Any, tmp_pa
     leaves[12] = changed(leaves[12], actor="person/0815")
     report = replace(keys, log=log, next=log).verify(files | bundles_of(leaves), tmp_path)
     assert (report.first.kind, report.first.first) == ("edited", 4711 + 12)
+
+
+def test_a_log_that_was_cut_off_at_a_cosigned_checkpoint_is_short_and_otherwise_as_it_was(
+    honest: Callable[..., History], keys: Any, tmp_path: Path
+) -> None:
+    short, whole = honest(100, 156, 256), honest(100, 156, 256, 90)
+    files = files_of(short)
+    assert keys.verify(files, tmp_path).is_whole
+    report = keys.verify(files, tmp_path, since=[whole.notes[602]])
+    assert [(found.kind, found.first, found.last) for found in report.findings] == [("truncated", 512, 601)]
+    report = keys.verify(files | {"checkpoints/602": whole.notes[602]}, tmp_path)
+    assert [(found.kind, found.where) for found in report.findings] == [("truncated", "checkpoints/602")]

@@ -164,6 +164,19 @@ def test_bundles_that_are_gone_by_retention_are_passed_over_when_that_is_said(
     assert any("256 entries that retention deleted" in line for line in report.not_checked)
 
 
+def test_retention_deletes_from_the_start_and_never_what_comes_after_its_own_record(keys: Any, tmp_path: Path) -> None:
+    history = History()
+    fact = {"epoch": 1, "month": "2026-11", "first_position": 0, "entry_count": 600}
+    history.leaves.append(sample_entry(0, history.now, type="audit.segment.deleted.v1", body=fact))
+    history.append(599)
+    history.keep(keys.log, keys.witness)
+    files = files_of(history)
+    del files["tile/entries/001"]
+    for directory, limits in (("by the log", {}), ("by the caller", {"minimum_index": 600})):
+        report = keys.verify(files, tmp_path / directory, **limits)
+        assert (report.first.kind, report.first.first, report.first.last) == ("deleted", 256, 511)
+
+
 def test_what_the_log_itself_says_it_deleted_may_be_gone_and_no_bundle_more(keys: Any, tmp_path: Path) -> None:
     """Two months of 300 entries; the first is over. The bundle that holds entries of both is still there."""
     history = History()
