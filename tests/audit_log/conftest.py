@@ -125,6 +125,12 @@ async def log(pool: Pool, outbox: Outbox) -> AsyncIterator[PostgresLog]:
         yield PostgresLog(pool, outbox, lease, SUBJECT_KEYS)
 
 
+@pytest.fixture
+def log_of(pool: Pool, outbox: Outbox) -> Callable[[Lease], PostgresLog]:
+    """`log_of(lease)` is the append side of a lease that a test holds itself."""
+    return lambda lease: PostgresLog(pool, outbox, lease, SUBJECT_KEYS)
+
+
 async def begun(log: PostgresLog) -> RecordFacts:
     """Begin a term, and return what records in it."""
     tree = GrowingTree()

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from yoyaku.audit_log.adapters.archived_checkpoints import KeptInArchive
 from yoyaku.audit_log.domain.month import Month
 from yoyaku.audit_log.usecases.sealing_ports import MonthNotSealedError
 from yoyaku.audit_log.usecases.store_checkpoints import ArchivedCheckpoints, StoreCheckpoints
@@ -16,6 +17,8 @@ from yoyaku.messaging.leadership import LeadershipLostError
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.testkit.databases import Database
 from yoyaku.testkit.faults import CrashedError, Faults
+from yoyaku.tlog.checkpoint import Checkpoint
+from yoyaku.tlog.keys import SigningKey
 
 JANUARY = Month(2027, 1)
 LARGE = b'{"large":"' + b"x" * 70_000 + b'"}'
@@ -192,20 +195,27 @@ async def test_kept_checkpoints_stand_in_the_archive_for_a_database_that_went_ba
     store = StoreCheckpoints(two_months.reads, two_months.archive, "test")
     assert await store() == 6
     assert await store() == 0
-    newer = await ArchivedCheckpoints(two_months.archive, "test").after(1, 3)
-    assert [(one.epoch, one.size, one.is_cosigned) for one in newer] == [
-        (1, 5, False),
-        (1, 5, True),
-        (1, 6, False),
-        (1, 6, True),
-    ]
-    assert newer[-1].note.startswith("audit.yoyaku/test/1\n6\n")
-    assert "witness.yoyaku/test" in newer[-1].note
+    archived = ArchivedCheckpoints(two_months.archive, "test")
+    found = [one async for one in archived.newest_first(1)]
+    sizes = [(6, True), (6, False), (5, True), (5, False), (3, True), (3, False)]
+    assert [(one.size, one.is_cosigned) for one in found] == sizes
+    assert "witness.yoyaku/test" in found[0].note
+    source = KeptInArchive(archived, lambda origin: [two_months.key.verifier], is_awaited=True)
+    newest = await source.newest("audit.yoyaku/test/1", 3)
+    assert newest is not None
+    assert (newest.epoch, newest.size, newest.root) == (1, 6, await two_months.tree.root(1, 6))
+    assert await source.newest("audit.yoyaku/test/2", -1) is None
+    assert await source.newest("audit.yoyaku/test/1", 6) is None
+    # What no key of the log signed says nothing about the log.
+    stranger = SigningKey("audit.yoyaku/test/1", bytes(range(32)))
+    forged = Checkpoint("audit.yoyaku/test/1", 99, bytes(32)).sign([stranger]).encode()
+    await two_months.archive.put_once("audit.yoyaku/test/checkpoints/000001/00000000000000000099", forged)
+    assert await source.newest("audit.yoyaku/test/1", 3) == newest
     # A crash before it was noted, and other cosignatures since: the one that is there is as good.
     await two_months.pool.execute(
         "INSERT INTO audit_checkpoint SELECT 1, 9, root, note, signed_at FROM audit_checkpoint WHERE size = 6"
     )
     await two_months.archive.put_once(
-        "audit.yoyaku/test/checkpoints/000001/00000000000000000009", newer[-1].note.encode()
+        "audit.yoyaku/test/checkpoints/000001/00000000000000000009", found[0].note.encode()
     )
     assert await store() == 1

@@ -223,6 +223,56 @@ class AuditLogVerifyReply(RpcReply):
     duration_seconds: float
 
 
+class AuditLogSealRequest(RpcRequest):
+    """Seal every closed month now, and delete what is over."""
+
+    requested_by: Actor
+    last_month: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")] | None = None
+    """Go no further than this month; all closed ones when left out."""
+
+
+class AuditLogSealReply(RpcReply):
+    """How far it is; asked again while it is running."""
+
+    is_running: bool
+    sealed: tuple[str, ...] = ()
+    """Months that this run wrote, verified and recorded."""
+    dropped: tuple[str, ...] = ()
+    """Months whose entries left the database."""
+    deleted: tuple[str, ...] = ()
+    """Months whose deletion was recorded."""
+    expunged: tuple[str, ...] = ()
+    """Deleted months whose files are gone."""
+    waiting: tuple[str, ...] = ()
+    """Closed months that wait, and for what."""
+    problem: str | None = None
+    """What ended the run early; it is tried again within the hour."""
+
+
+class AuditLogSegmentsRequest(RpcRequest):
+    """Which months are sealed."""
+
+
+class AuditLogSegment(RpcReply):
+    """One sealed month of one epoch."""
+
+    month: str
+    epoch: int
+    first_position: int
+    entry_count: int
+    checkpoint_size: int
+    stored_bytes: int
+    sealed_at: Moment
+    deleted_at: Moment | None = None
+    """Since when it is deleted, by a recorded fact."""
+
+
+class AuditLogSegmentsReply(RpcReply):
+    """All segments in order of position."""
+
+    segments: tuple[AuditLogSegment, ...]
+
+
 class WitnessRequest(RpcRequest):
     """The request of C2SP tlog-witness `POST /add-checkpoint`."""
 

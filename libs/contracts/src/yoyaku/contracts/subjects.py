@@ -155,6 +155,12 @@ RPC_AUDIT_LOG_STATUS_V1: Final = "rpc.audit-log.status.v1"
 RPC_AUDIT_LOG_VERIFY_V1: Final = "rpc.audit-log.verify.v1"
 """Ask the audit log to verify itself now."""
 
+RPC_AUDIT_LOG_SEAL_V1: Final = "rpc.audit-log.seal.v1"
+"""Ask the audit log to seal its closed months, and delete what is over, now."""
+
+RPC_AUDIT_LOG_SEGMENTS_V1: Final = "rpc.audit-log.segments.v1"
+"""Ask the audit log which months are sealed."""
+
 RPC_SECURITY_DETECTOR_WITNESS_V1: Final = "rpc.security-detector.witness.v1"
 """Ask the witness to cosign: C2SP tlog-witness add-checkpoint."""
 

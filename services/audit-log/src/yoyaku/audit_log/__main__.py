@@ -6,6 +6,7 @@ from typing import Final
 
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE
 from yoyaku.audit_log.settings import AuditLogSettings, MigrationSettings
+from yoyaku.audit_log.wiring.sealing import check_archive
 from yoyaku.audit_log.wiring.secrets import read_secrets
 from yoyaku.audit_log.wiring.service import PACKAGE, run
 from yoyaku.lifecycle.command import migrate_database, obey, usage_of
@@ -18,6 +19,7 @@ USAGE: Final = usage_of(PACKAGE, does="records every event")
 def serve() -> None:
     """Run the service until SIGTERM or SIGINT."""
     settings = load(AuditLogSettings)
+    check_archive(settings)
     run_process(SERVICE, partial(run, settings, read_secrets(settings)), observability=settings.observability)
 
 

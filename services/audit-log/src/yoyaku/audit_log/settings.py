@@ -76,6 +76,15 @@ class AuditLogSettings(BaseSettings):
         default=None,
         description="Where sealed months go: file:///..., s3://..., az://..., gs://...; none: nothing is sealed.",
     )
+    retention_years: int = Field(
+        default=7, ge=1, le=100, description="Years after its end until a sealed month is deleted."
+    )
+    archive_cache_dir: Path | None = Field(
+        default=None, description="Folder for copies of archived objects; none: one that ends with the process."
+    )
+    archive_cache_bytes: int = Field(
+        default=1024**3, ge=64 * 1024**2, description="How large that folder may grow, in bytes."
+    )
     lease_seconds: float = Field(
         default=5.0, gt=0, description="How long a leader that says nothing keeps the lead: seconds to take over."
     )

@@ -26,6 +26,8 @@ OPEN_FINDINGS: Final = "yoyaku.audit.findings.open"
 """Gauge: how much was wrong at the last verification, by scope; told by the process that made it."""
 CHECKPOINTS: Final = "yoyaku.audit.checkpoints"
 """Counter: checkpoints that were signed and published."""
+SEGMENTS: Final = "yoyaku.audit.segments"
+"""Counter: months by what became of them: sealed, deleted; failed counts rounds of sealing that were interrupted."""
 APPEND_SPAN: Final = "append entry"
 """Span of one fact's append; `yoyaku.audit.position` says where it went."""
 POSITION_ATTRIBUTE: Final = "yoyaku.audit.position"
@@ -44,6 +46,9 @@ inspection_duration = METER.create_histogram(INSPECTION_DURATION, unit="s", desc
 findings = METER.create_counter(FINDINGS, unit="{finding}", description="What verification found wrong")
 open_findings = METER.create_gauge(OPEN_FINDINGS, unit="{finding}", description="What the last verification found")
 
+segments = METER.create_counter(SEGMENTS, unit="{segment}", description="Months sealed and deleted")
+
+SEGMENT_OUTCOMES: Final = ("sealed", "deleted", "failed")
 OUTCOMES: Final = ("recorded", "repeated", "contradicting")
 
 COSIGN_OUTCOMES: Final = ("cosigned", "away", "denied", "refused")
@@ -53,6 +58,8 @@ WITNESS_KINDS: Final = ("inner", "outside")
 def create_series() -> None:
     """Make every series, so that the first fact of a kind is a step from zero."""
     checkpoints.add(0)
+    for outcome in SEGMENT_OUTCOMES:
+        segments.add(0, {"outcome": outcome})
     for outcome in OUTCOMES:
         entries.add(0, {"outcome": outcome})
     for outcome in COSIGN_OUTCOMES:

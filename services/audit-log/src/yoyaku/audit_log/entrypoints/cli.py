@@ -9,6 +9,7 @@ from yoyaku.audit_log.entrypoints.commands.checkpoint import checkpoint_command
 from yoyaku.audit_log.entrypoints.commands.completeness import completeness_command
 from yoyaku.audit_log.entrypoints.commands.export import export_command
 from yoyaku.audit_log.entrypoints.commands.keys import keys_app
+from yoyaku.audit_log.entrypoints.commands.seal import seal_command, segments_command
 from yoyaku.audit_log.entrypoints.commands.search import search_command, story_command
 from yoyaku.audit_log.entrypoints.commands.serve import serve_command
 from yoyaku.audit_log.entrypoints.commands.show import prove_command, show_command
@@ -26,4 +27,6 @@ app.command("verify")(verify_command)
 app.command("check")(check_command)
 app.command("completeness")(completeness_command)
 app.add_typer(keys_app, name="keys")
+app.command("seal")(seal_command)
+app.command("segments")(segments_command)
 app.command("serve")(serve_command)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from yoyaku.audit_log.domain.month import Month
 from yoyaku.audit_log.domain.segment import EpochSpan, HotMonth, KeptCheckpoint, Segment
-from yoyaku.audit_log.usecases.archive_ports import ArchiveDamagedError, IndexedEntry
+from yoyaku.audit_log.usecases.archive_ports import IndexedEntry
 from yoyaku.tlog.tile_tree import TileTree
 
 
@@ -88,9 +88,6 @@ class SealingWrites(Protocol):
 
     async def record_expunged(self, segment: Segment, expunged_at: datetime) -> None:
         """Record that the files of a deleted segment are gone."""
-
-    async def report_damage(self, damage: ArchiveDamagedError, detail: str) -> None:
-        """Tell `audit.integrity.violated.v1`, kind `archive_damaged`."""
 
 
 class PartitionDropper(Protocol):

@@ -1,10 +1,10 @@
 """Write kept checkpoints into the archive as soon as they are kept, so that a restored database can be compared.
 
 Each goes to `<environment's origin>/checkpoints/<epoch>/<size>` as the log signed it, and once more with `.cosigned`
-when a witness's line is there. Numbers have leading zeros, so that a listing after what is known holds newer ones only.
+when a witness's line is there. Numbers have leading zeros, so that names stand in the order of sizes.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -85,20 +85,18 @@ class ArchivedCheckpoints:
         self._archive = archive
         self._environment = environment
 
-    async def after(self, epoch: int, size: int) -> list[StoredCheckpoint]:
-        """Return the checkpoints of later epochs, and the larger ones of this epoch, in order.
+    async def newest_first(self, epoch: int, *, above: int = -1) -> AsyncIterator[StoredCheckpoint]:
+        """Give the checkpoints of an epoch larger than `above`, the largest first, of one size the cosigned one first.
 
         Raises ArchiveUnavailableError. Names that are not checkpoints' are passed over.
         """
         folder = checkpoints_folder(self._environment)
-        known = stored_name(self._environment, epoch, size, is_cosigned=True)
-        found = []
-        async for name in self._archive.names(folder, after=known):
+        known = stored_name(self._environment, epoch, above, is_cosigned=True) if above >= 0 else ""
+        names = [name async for name in self._archive.names(f"{folder}{epoch:06d}/", after=known)]
+        for name in sorted(names, reverse=True):
             place = _place(name.removeprefix(folder))
             if place is not None:
-                note = (await self._archive.read(name)).decode("utf-8", "replace")
-                found.append(StoredCheckpoint(*place, note))
-        return found
+                yield StoredCheckpoint(*place, (await self._archive.read(name)).decode("utf-8", "replace"))
 
 
 def _place(name: str) -> tuple[int, int, bool] | None:

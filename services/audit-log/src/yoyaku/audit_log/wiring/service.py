@@ -1,6 +1,7 @@
 """Puts the audit log together and runs it. Reading order is start order; stopping goes the other way round."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
@@ -12,14 +13,15 @@ from yoyaku.audit_log.adapters.postgres.partitions import make_partitions_ahead
 from yoyaku.audit_log.adapters.postgres.personal_keys import PostgresUnsealer
 from yoyaku.audit_log.entrypoints.cosigning import cosignature_check
 from yoyaku.audit_log.entrypoints.inspecting import integrity_check
+from yoyaku.audit_log.entrypoints.sealing import Rounds
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
-from yoyaku.audit_log.usecases.reader_ports import NothingSealed
 from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
 from yoyaku.audit_log.wiring.completeness import completeness_part, completeness_work
 from yoyaku.audit_log.wiring.inspection import inspection_of
 from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.reading import answer_readers, keep_up
+from yoyaku.audit_log.wiring.sealing import months_of
 from yoyaku.audit_log.wiring.secrets import Secrets
 from yoyaku.audit_log.wiring.status import answer_status
 from yoyaku.audit_log.wiring.term import Leading
@@ -56,6 +58,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
         outbox = Outbox(service=SERVICE, new_id=new_event_id, now=utc_now, wake=Waker(broker, service=SERVICE))
         leadership = Leadership(pool, LEADERSHIP, holder=holder_name(), ttl_seconds=settings.lease_seconds)
         sequencer = Sequencer(broker, stop)
+        rounds = Rounds()
         health = leader_health(
             SERVICE,
             package=PACKAGE,
@@ -63,19 +66,24 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             broker=broker,
             leadership=leadership,
             consumers=lambda: sequencer.consumers,
-            more=[cosignature_check(), integrity_check(PostgresInspections(pool, outbox))],
+            more=[
+                cosignature_check(),
+                integrity_check(PostgresInspections(pool, outbox)),
+                rounds.health_check(),
+            ],
         )
         personal = PersonalData.of(secrets)
-        blocks = answer_readers(
-            broker,
-            pool,
-            outbox,
-            sealed=NothingSealed(),
-            unsealer=PostgresUnsealer(pool, personal.keys),
-            digest=personal.client_digest,
-        )
+        digest = personal.client_digest
         answer_status(broker, pool, settings, secrets, {"completeness": completeness_part(pool)})
-        async with witnesses_of(settings, pool, outbox, broker, now=utc_now) as witnesses:
+        async with AsyncExitStack() as parts:
+            months = await parts.enter_async_context(
+                months_of(settings, secrets, pool, outbox, broker, rounds, digest=digest, now=utc_now)
+            )
+            unsealer = PostgresUnsealer(pool, personal.keys)
+            blocks = answer_readers(broker, pool, outbox, sealed=months.entries, unsealer=unsealer, digest=digest)
+            witnesses = await parts.enter_async_context(
+                witnesses_of(settings, pool, outbox, broker, now=utc_now, further_sources=months.sources)
+            )
             sources = witnesses.sources
             inspection = inspection_of(settings, secrets, pool, outbox, broker, sources=sources, now=utc_now)
             leading = Leading(
@@ -93,6 +101,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
                     *witnesses.works,
                     *inspection.works,
                     completeness_work(settings, pool, outbox, broker),
+                    *months.works,
                 ],
             )
             works: dict[str, Work] = {

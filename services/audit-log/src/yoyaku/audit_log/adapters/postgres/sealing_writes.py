@@ -6,19 +6,14 @@ Invariant: a row and its fact are committed together, and only while this proces
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from hashlib import sha256
 from typing import Final
 
 from yoyaku.audit_log.domain.segment import Segment
-from yoyaku.audit_log.usecases.archive_ports import ArchiveDamagedError
 from yoyaku.audit_log.usecases.ports import ACTOR
-from yoyaku.contracts.audit_v1 import IntegrityViolated, SegmentDeleted, SegmentSealed
+from yoyaku.contracts.audit_v1 import SegmentDeleted, SegmentSealed
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
 from yoyaku.postgres.pool import Pool
-
-ARCHIVE: Final = "archive"
-"""The source that a finding about the archive names."""
 
 _IS_SEALED: Final = "SELECT true FROM audit_segment WHERE epoch = $1 AND month = $2"
 _RECORD_SEALED: Final = """
@@ -110,20 +105,6 @@ class PostgresSealingWrites:
         async with self._transaction() as transaction:
             month = segment.month.first_day
             await transaction.connection.execute(_RECORD_EXPUNGED, segment.epoch, month, expunged_at)
-
-    async def report_damage(self, damage: ArchiveDamagedError, detail: str) -> None:
-        """Tell `audit.integrity.violated.v1`, kind `archive_damaged`."""
-        async with self._transaction() as transaction:
-            fact = IntegrityViolated(
-                kind="archive_damaged",
-                event_id=sha256(damage.name.encode()).hexdigest(),
-                source=ARCHIVE,
-                number=0,
-                expected_sha256=damage.expected_sha256.hex(),
-                found_sha256=damage.found_sha256.hex(),
-                detail=detail[:1000],
-            )
-            transaction.emit(fact, subject=f"archive/{damage.name}"[:200], actor=ACTOR)
 
 
 def _subject(segment: Segment) -> str:
