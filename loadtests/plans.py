@@ -261,7 +261,7 @@ async def explained(servers: Servers, crowd: Crowd) -> list[Plan]:
 def write(plans: Sequence[Plan], crowd: Crowd, folder: Path) -> None:
     """Write the texts."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.txt"):
+    for old in (path for path in folder.glob("*.txt") if not path.name.startswith("audit-")):
         old.unlink()
     for name in dict.fromkeys(plan.name for plan in plans):
         (folder / f"{name}.txt").write_text(document(name, [plan for plan in plans if plan.name == name], crowd))

@@ -51,10 +51,12 @@ ORDER BY position {direction}
 """
 _ENTRY_OF: Final = "CROSS JOIN LATERAL (SELECT * FROM audit_entry a WHERE a.position = {key}.position LIMIT 1) e"
 
-# The bounds of a log whose oldest months have left the database. The least position of each partition is at the left
-# edge of its primary key.
+# The bounds of a log whose oldest months have left the database; the least position of each partition is at the left
+# edge of its primary key. Statements of this transaction are planned for their values: a plan for any values cannot
+# know whether an actor is busy or a range wide.
 _BOUNDS: Final = """
-SELECT (SELECT next_position FROM audit_head) AS next_position,
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+       (SELECT next_position FROM audit_head) AS next_position,
        (SELECT position FROM audit_entry ORDER BY position LIMIT 1) AS first_position
 """
 _FIRST_RECORDED_FROM: Final = """
