@@ -212,6 +212,7 @@ def with_stray_bits(note: bytes) -> bytes:
 
 
 NOTES = {
+    "101 signatures, more than 100": lambda note, keys: note + 99 * note[note.rindex("\u2014".encode()) :],
     "not canonical base64": lambda note, keys: with_stray_bits(note),
     "not UTF-8": lambda note, keys: b"\xff" + note,
     "control characters": lambda note, keys: note.replace(b"\n", b"\r\n", 1),

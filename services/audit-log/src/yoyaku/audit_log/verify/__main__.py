@@ -1,6 +1,6 @@
 """`python -m verify DIR --key VKEY` and `python -m verify check FILE --key VKEY`.
 
-Exit codes: 0 whole, 1 damaged, 2 wrong usage or nothing that can be judged.
+Exit codes: 0 whole, 1 damaged, 2 wrong usage or nothing that can be judged, 130 stopped by Ctrl-C.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from .walk import BODY_LIMIT, STRICT, Limits
 EXIT_WHOLE: Final = 0
 EXIT_DAMAGED: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_STOPPED: Final = 130
+CHECK: Final = "One entry with its proof is checked by: python -m verify check FILE --key VKEY"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,10 +32,13 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         _say(sys.stderr, f"error: {error}")
         return EXIT_USAGE
+    except KeyboardInterrupt:
+        _say(sys.stderr, "stopped")
+        return EXIT_STOPPED
 
 
 def _verify(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m verify", description="Verify an exported audit log.")
+    parser = argparse.ArgumentParser(prog="python -m verify", description="Verify an exported audit log.", epilog=CHECK)
     parser.add_argument("directory", type=Path, metavar="DIR", help="the export of one epoch (C2SP tlog-tiles)")
     _add_keys(parser)
     parser.add_argument("--since", type=Path, action="append", default=[], help="a checkpoint that was kept elsewhere")

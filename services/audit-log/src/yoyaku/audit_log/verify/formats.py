@@ -25,6 +25,7 @@ HASH: Final = 32
 LOG_SIGNATURE: Final = 0x01
 COSIGNATURE: Final = 0x04
 NOTE_LIMIT: Final = 1 << 20
+MOST_SIGNATURES: Final = 100
 BUNDLE_LIMIT: Final = WIDTH * (2 + 65_535)
 SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
@@ -161,7 +162,10 @@ def _parts_of_note(data: bytes) -> tuple[str, list[str]]:
     text, blank, signatures = note.rpartition("\n\n")
     if not blank or not text or not signatures.endswith("\n"):
         raise DamageError("not a signed note: no text, an empty line and signature lines")
-    return text + "\n", signatures[:-1].split("\n")
+    lines = signatures[:-1].split("\n")
+    if len(lines) > MOST_SIGNATURES:
+        raise DamageError(f"not a signed note: {len(lines)} signatures, more than {MOST_SIGNATURES}")
+    return text + "\n", lines
 
 
 def _signature(line: str) -> tuple[str, bytes]:
