@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from yoyaku.audit_log.adapters.archived_checkpoints import KeptInArchive
 from yoyaku.audit_log.adapters.index_files import SqliteIndexFiles
@@ -21,6 +21,7 @@ from yoyaku.audit_log.adapters.postgres.sealed_keys import PostgresSealedKeys
 from yoyaku.audit_log.adapters.postgres.sealing_reads import PostgresSealingReads
 from yoyaku.audit_log.adapters.postgres.sealing_writes import PostgresSealingWrites
 from yoyaku.audit_log.adapters.postgres.tree import PostgresTree
+from yoyaku.audit_log.domain.segment import deleted_end, sealed_end
 from yoyaku.audit_log.entrypoints.rpc.segments import OnSeal, OnSegments
 from yoyaku.audit_log.entrypoints.sealing import Rounds, TermOfSealing
 from yoyaku.audit_log.settings import AuditLogSettings
@@ -32,6 +33,7 @@ from yoyaku.audit_log.usecases.reconcile import CheckpointSource
 from yoyaku.audit_log.usecases.seal_months import SealMonths
 from yoyaku.audit_log.usecases.sealed_entries import ArchiveEntries
 from yoyaku.audit_log.usecases.store_checkpoints import ArchivedCheckpoints, StoreCheckpoints
+from yoyaku.audit_log.usecases.tell_status import StatusPart
 from yoyaku.audit_log.usecases.verify_segment import VerifySegment
 from yoyaku.audit_log.usecases.write_segment import WriteSegment
 from yoyaku.audit_log.wiring.secrets import Secrets
@@ -155,6 +157,26 @@ async def months_of(  # noqa: PLR0917  each is a part of the service
             is_awaited=not _has_witness(settings),
         )
         yield Months(entries, [parts.seal, parts.store_checkpoints], [source])
+
+
+def sealing_part(settings: AuditLogSettings, pool: Pool) -> StatusPart:
+    """Give what the status tells about sealed months."""
+    reads = PostgresSealingReads(pool)
+
+    async def part() -> dict[str, Any]:
+        segments = await reads.segments()
+        alive = [segment for segment in segments if segment.deleted_at is None]
+        return {
+            "has_archive": settings.object_store_url is not None,
+            "sealed_months": len(alive),
+            "deleted_months": len(segments) - len(alive),
+            "sealed_end": sealed_end(segments),
+            "deleted_end": deleted_end(segments),
+            "newest_sealed_month": str(alive[-1].month) if alive else None,
+            "stored_bytes": sum(segment.stored_bytes for segment in alive),
+        }
+
+    return part
 
 
 def _log_keys(secrets: Secrets, origin: str) -> list[VerifierKey]:

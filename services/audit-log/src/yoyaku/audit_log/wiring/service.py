@@ -16,12 +16,13 @@ from yoyaku.audit_log.entrypoints.inspecting import integrity_check
 from yoyaku.audit_log.entrypoints.sealing import Rounds
 from yoyaku.audit_log.entrypoints.sequencer import SERVICE, Sequencer
 from yoyaku.audit_log.settings import AuditLogSettings
+from yoyaku.audit_log.usecases.tell_status import StatusPart
 from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
 from yoyaku.audit_log.wiring.completeness import completeness_part, completeness_work
 from yoyaku.audit_log.wiring.inspection import inspection_of
 from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.reading import answer_readers, keep_up
-from yoyaku.audit_log.wiring.sealing import months_of
+from yoyaku.audit_log.wiring.sealing import months_of, sealing_part
 from yoyaku.audit_log.wiring.secrets import Secrets
 from yoyaku.audit_log.wiring.status import answer_status
 from yoyaku.audit_log.wiring.term import Leading
@@ -74,7 +75,11 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
         )
         personal = PersonalData.of(secrets)
         digest = personal.client_digest
-        answer_status(broker, pool, settings, secrets, {"completeness": completeness_part(pool)})
+        standing: dict[str, StatusPart] = {
+            "completeness": completeness_part(pool),
+            "sealing": sealing_part(settings, pool),
+        }
+        answer_status(broker, pool, settings, secrets, standing)
         async with AsyncExitStack() as parts:
             months = await parts.enter_async_context(
                 months_of(settings, secrets, pool, outbox, broker, rounds, digest=digest, now=utc_now)
