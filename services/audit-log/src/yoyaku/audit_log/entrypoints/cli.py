@@ -8,11 +8,13 @@ import typer
 from yoyaku.audit_log.entrypoints.commands.checkpoint import checkpoint_command
 from yoyaku.audit_log.entrypoints.commands.completeness import completeness_command
 from yoyaku.audit_log.entrypoints.commands.export import export_command
+from yoyaku.audit_log.entrypoints.commands.forget import forget_command
 from yoyaku.audit_log.entrypoints.commands.keys import keys_app
 from yoyaku.audit_log.entrypoints.commands.seal import seal_command, segments_command
 from yoyaku.audit_log.entrypoints.commands.search import search_command, story_command
 from yoyaku.audit_log.entrypoints.commands.serve import serve_command
 from yoyaku.audit_log.entrypoints.commands.show import prove_command, show_command
+from yoyaku.audit_log.entrypoints.commands.status import status_command
 from yoyaku.audit_log.entrypoints.commands.verify import check_command, verify_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The audit log: every event, in gap-free positions.")
@@ -26,6 +28,8 @@ app.command("checkpoint")(checkpoint_command)
 app.command("verify")(verify_command)
 app.command("check")(check_command)
 app.command("completeness")(completeness_command)
+app.command("status")(status_command)
+app.command("forget")(forget_command)
 app.add_typer(keys_app, name="keys")
 app.command("seal")(seal_command)
 app.command("segments")(segments_command)

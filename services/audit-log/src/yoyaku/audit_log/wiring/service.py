@@ -19,6 +19,7 @@ from yoyaku.audit_log.settings import AuditLogSettings
 from yoyaku.audit_log.usecases.tell_status import StatusPart
 from yoyaku.audit_log.wiring.checkpoints import sign_checkpoints
 from yoyaku.audit_log.wiring.completeness import completeness_part, completeness_work
+from yoyaku.audit_log.wiring.forgetting import forgetting_of
 from yoyaku.audit_log.wiring.inspection import inspection_of
 from yoyaku.audit_log.wiring.personal import PersonalData
 from yoyaku.audit_log.wiring.reading import answer_readers, keep_up
@@ -60,6 +61,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
         leadership = Leadership(pool, LEADERSHIP, holder=holder_name(), ttl_seconds=settings.lease_seconds)
         sequencer = Sequencer(broker, stop)
         rounds = Rounds()
+        inspections = PostgresInspections(pool, outbox)
         health = leader_health(
             SERVICE,
             package=PACKAGE,
@@ -69,7 +71,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             consumers=lambda: sequencer.consumers,
             more=[
                 cosignature_check(),
-                integrity_check(PostgresInspections(pool, outbox)),
+                integrity_check(inspections),
                 rounds.health_check(),
             ],
         )
@@ -78,6 +80,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
         standing: dict[str, StatusPart] = {
             "completeness": completeness_part(pool),
             "sealing": sealing_part(settings, pool),
+            "verification": inspections.status,
         }
         answer_status(broker, pool, settings, secrets, standing)
         async with AsyncExitStack() as parts:
@@ -91,6 +94,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             )
             sources = witnesses.sources
             inspection = inspection_of(settings, secrets, pool, outbox, broker, sources=sources, now=utc_now)
+            forgetting = await parts.enter_async_context(forgetting_of(settings, personal, pool, outbox, broker))
             leading = Leading(
                 settings,
                 secrets,
@@ -99,12 +103,13 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
                 outbox,
                 sequencer,
                 stop,
-                preparations=[*witnesses.preparations],
+                preparations=[*forgetting.preparations, *witnesses.preparations],
                 begin_anew=witnesses.begin_anew,
                 works=[
                     sign_checkpoints,
                     *witnesses.works,
                     *inspection.works,
+                    *forgetting.works,
                     completeness_work(settings, pool, outbox, broker),
                     *months.works,
                 ],
