@@ -164,17 +164,21 @@ def test_bundles_that_are_gone_by_retention_are_passed_over_when_that_is_said(
     assert any("256 entries that retention deleted" in line for line in report.not_checked)
 
 
-def test_retention_deletes_from_the_start_and_never_what_comes_after_its_own_record(keys: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bundle", "limits"), [("000", {}), ("001", {"minimum_index": 601})])
+def test_retention_deletes_from_the_start_and_never_what_comes_after_its_own_record(
+    bundle: str, limits: dict[str, int], keys: Any, tmp_path: Path
+) -> None:
     history = History()
-    fact = {"epoch": 1, "month": "2026-11", "first_position": 0, "entry_count": 600}
-    history.leaves.append(sample_entry(0, history.now, type="audit.segment.deleted.v1", body=fact))
-    history.append(599)
+    history.append(600)
+    fact = {"epoch": 1, "month": "2026-11", "first_position": 0, "entry_count": 602}
+    history.leaves.append(sample_entry(600, history.now, type="audit.segment.deleted.v1", body=fact))
+    history.append(1)
     history.keep(keys.log, keys.witness)
     files = files_of(history)
-    del files["tile/entries/001"]
-    for directory, limits in (("by the log", {}), ("by the caller", {"minimum_index": 600})):
-        report = keys.verify(files, tmp_path / directory, **limits)
-        assert (report.first.kind, report.first.first, report.first.last) == ("deleted", 256, 511)
+    del files[f"tile/entries/{bundle}"]
+    report = keys.verify(files, tmp_path, **limits)
+    first = 256 * int(bundle)
+    assert (report.first.kind, report.first.first, report.first.last) == ("deleted", first, first + 255)
 
 
 def test_what_the_log_itself_says_it_deleted_may_be_gone_and_no_bundle_more(keys: Any, tmp_path: Path) -> None:
@@ -292,6 +296,8 @@ LEAVES = {
     "not one JSON object": b"[]",
     "no position": b'{"v":1}',
     "no time of recording": b'{"v":1,"position":3,"recorded_at":"2026-11-24"}',
+    "nested more than 100 deep": b'{"a":' + b"[" * 100 + b"]" * 100 + b',"position":3,"v":1}',
+    "no position or no time": b'{"v":1,"position":' + b"9" * 4300 + b',"recorded_at":"2026-11-24T02:51:00.000000Z"}',
     "recursion depth": b'{"a":' * 13_000,
     "its version is 2": b'{"v":2,"position":3,"recorded_at":"2026-11-24T02:51:00.000000Z"}',
     "says that it is 9": b'{"v":1,"position":9,"recorded_at":"2026-11-24T02:51:00.000000Z"}',

@@ -20,7 +20,7 @@ from .formats import (
     tile_name,
     utc,
 )
-from .walk import STRICT, Anchors, Limits, Progress, Walk, read_entry, seconds_between
+from .walk import STRICT, Anchors, Limits, Progress, Walk, position_of, read_entry, seconds_between
 
 MOST_EXPLAINED = 100
 """So many bundles are looked into; the rest is counted."""
@@ -52,7 +52,7 @@ def verify(
     if head is None:
         return report
     report.origin, report.size, report.root = head.origin, head.size, base64.b64encode(head.root).decode()
-    anchors.elsewhere = {checkpoint.where for checkpoint in elsewhere}
+    anchors.elsewhere = elsewhere
     anchors.extras = sorted((head, *elsewhere), key=lambda checkpoint: checkpoint.size)
     walk = Walk(export, anchors, head, report, limits)
     walk.run(progress)
@@ -237,8 +237,8 @@ class Judge:
             entry = read_entry(leaf)
         except DamageError:
             return None, ""
-        position, time = entry.get("position"), entry.get("recorded_at")
-        return (position - self._walk.start if type(position) is int else None), (time if isinstance(time, str) else "")
+        position, time = position_of(entry), entry.get("recorded_at")
+        return (None if position is None else position - self._walk.start), (time if isinstance(time, str) else "")
 
     def _tell_end(self) -> None:
         """Say what is missing at the end, or where it was not possible to go on."""

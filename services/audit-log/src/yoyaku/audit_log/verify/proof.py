@@ -56,7 +56,7 @@ class Proven:
         yield f"PROVEN  entry {self.entry.get('position')} of {self.checkpoint.origin}"
         for name in ("recorded_at", "occurred_at", "type", "actor", "subject", "source", "number", "event_id"):
             if name in self.entry:
-                yield f"{name + ':':14}{json.dumps(self.entry[name], ensure_ascii=False)}"
+                yield f"{name + ':':14}{json.dumps(self.entry[name])}"
         yield f"{'tree:':14}{self.checkpoint.size:,} entries, signed by {self.checkpoint.signers}"
         for text in self.not_checked:
             yield f"not checked:  {text}"

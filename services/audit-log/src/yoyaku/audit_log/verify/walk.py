@@ -34,6 +34,7 @@ DELETION: Final = "audit.segment.deleted.v1"
 """The type of the fact that a month was deleted because its time is over."""
 BEYOND_ALL: Final = 1 << 63
 VERSION: Final = 1
+MOST_NESTED: Final = 100
 TIME: Final = re.compile(
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
 )
@@ -68,7 +69,23 @@ def read_entry(leaf: bytes) -> dict[str, Any]:
         raise DamageError(f"not JSON: {str(error)[:80] or 'too deep'}") from None
     if end != len(text) or not isinstance(entry, dict):
         raise DamageError("not one JSON object")
+    if leaf.count(b"{") + leaf.count(b"[") > MOST_NESTED and _is_nested_deeper(entry, MOST_NESTED):
+        raise DamageError(f"nested more than {MOST_NESTED} deep")
     return entry
+
+
+def _is_nested_deeper(value: object, levels: int) -> bool:
+    inside = [value]
+    for _ in range(levels):
+        containers = [one for one in inside if isinstance(one, dict | list)]
+        inside = [inner for one in containers for inner in (one.values() if isinstance(one, dict) else one)]
+    return any(isinstance(one, dict | list) for one in inside)
+
+
+def position_of(entry: dict[str, Any]) -> int | None:
+    """Return the position that an entry says, None where it says none that a log can have."""
+    position = entry.get("position")
+    return position if type(position) is int and 0 <= position < BEYOND_ALL else None
 
 
 class Anchors:
@@ -76,8 +93,8 @@ class Anchors:
 
     def __init__(self, export: Export, trust: Trust, report: Report) -> None:
         self.extras: list[Checkpoint] = []
-        self.elsewhere: set[str] = set()
-        """Names of the extras that were kept elsewhere."""
+        self.elsewhere: list[Checkpoint] = []
+        """Those of the extras that were kept elsewhere."""
         self.strangers = 0
         self._export, self._trust, self._report = export, trust, report
         self._at = 0
@@ -146,7 +163,7 @@ class Anchors:
 
     def is_strong(self, checkpoint: Checkpoint) -> bool:
         """Whether the log's key alone could not have made it: a witness signed it, or it was kept elsewhere."""
-        return bool(checkpoint.cosigned_by) or checkpoint.where in self.elsewhere
+        return bool(checkpoint.cosigned_by) or any(checkpoint is one for one in self.elsewhere)
 
     def beyond(self, size: int) -> Checkpoint | None:
         """Return the largest checkpoint of more than this size."""
@@ -293,8 +310,8 @@ class Walk:
         for index, leaf in enumerate(leaves, base):
             try:
                 entry = read_entry(leaf)
-                position, time = entry.get("position"), entry.get("recorded_at")
-                if type(position) is not int or type(time) is not str or not TIME.fullmatch(time):
+                position, time = position_of(entry), entry.get("recorded_at")
+                if position is None or type(time) is not str or not TIME.fullmatch(time):
                     raise DamageError("no position or no time of recording in it")
                 if entry.get("v") != VERSION:
                     raise DamageError(f"its version is {str(entry.get('v'))[:20]}; this verifier knows {VERSION}")
@@ -379,10 +396,10 @@ class Walk:
 def start_of_epoch(leaf: bytes, index: int) -> int:
     """Return where an epoch begins by the position in one of its entries; 0 by an entry that cannot say."""
     try:
-        position = read_entry(leaf).get("position")
+        position = position_of(read_entry(leaf))
     except DamageError:
         return 0
-    return max(0, position - index) if type(position) is int else 0
+    return 0 if position is None else max(0, position - index)
 
 
 def check_body(entry: dict[str, Any], data: bytes) -> str:
