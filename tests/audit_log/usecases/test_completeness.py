@@ -182,6 +182,15 @@ async def test_a_deleted_message_is_found_asked_for_and_closed_when_it_comes(wor
     assert world.book.checked[A] == 5
 
 
+async def test_a_source_that_is_checked_anew_has_no_gap_found_twice(world: World) -> None:
+    world.have(1, 2, 4, published=4)
+    await world.look_twice()
+    world.book.checked.clear()
+    await world.look_twice()
+    assert world.book.told == [("found", "missing", (3, 3))]
+    assert world.book.checked[A] == 4
+
+
 async def test_what_the_outbox_no_longer_has_is_named_as_lost_once(world: World) -> None:
     world.have(1, 2, 5, published=5)
     world.outboxes.lost = numbers((3, 3))

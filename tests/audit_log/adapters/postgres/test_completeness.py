@@ -76,6 +76,8 @@ async def test_numbers_that_are_not_there_are_found_between_and_after_those_that
     assert (other.missing, other.to) == (numbers(), 99)
     assert (none.missing, none.to) == (numbers((1, 2**63 - 2)), 2**63 - 2)
     assert await book.examine([]) == []
+    many = await book.examine([Range(f"/booking/{shard:02d}", 0, 9) for shard in range(40)])
+    assert [shard for shard, one in enumerate(many) if one.missing != numbers((1, 9))] == [7, 8]
 
 
 async def test_one_look_takes_a_bounded_part(
