@@ -44,6 +44,11 @@ async def test_who_is_forgotten_is_read_by_nobody_and_every_proof_holds(
     assert {entry["client_address"] for entry in found["entries"]} == {"127.0.0.1"}
     (positions := [entry["position"] for entry in found["entries"]]).sort()
 
+    watched = await audit("watch", "--once", "--json", "--verify")
+    assert (watched["outcome"], watched["cosigned_size"]) == ("consistent", None)
+    assert watched["size"] >= 3
+    assert (tmp_path / "audit-watch.json").stat().st_mode & 0o777 == 0o600
+
     told = await audit("forget", "person/1", "--yes", "--json")
     assert told == {"key_reference": "person/1", "was_known": True}
     assert (await audit("search", "--client", "127.0.0.1", "--json"))["entries"] == []
@@ -68,6 +73,9 @@ async def test_who_is_forgotten_is_read_by_nobody_and_every_proof_holds(
 
     await eventually(is_an_entry)
     assert [one.name for one in (tmp_path / "archive" / "forgotten" / "development").iterdir()]
+
+    grown = await audit("watch", "--once", "--json")
+    assert grown["size"] == watched["size"] + grown["grown_by"] > watched["size"]
 
     (vkey,) = (await audit("status", "--json"))["verifier_keys"]
     await audit("export", "--to", str(tmp_path / "export"))

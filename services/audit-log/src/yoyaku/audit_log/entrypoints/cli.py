@@ -16,6 +16,7 @@ from yoyaku.audit_log.entrypoints.commands.serve import serve_command
 from yoyaku.audit_log.entrypoints.commands.show import prove_command, show_command
 from yoyaku.audit_log.entrypoints.commands.status import status_command
 from yoyaku.audit_log.entrypoints.commands.verify import check_command, verify_command
+from yoyaku.audit_log.entrypoints.commands.watch import watch_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="The audit log: every event, in gap-free positions.")
 
@@ -29,6 +30,7 @@ app.command("verify")(verify_command)
 app.command("check")(check_command)
 app.command("completeness")(completeness_command)
 app.command("status")(status_command)
+app.command("watch")(watch_command)
 app.command("forget")(forget_command)
 app.add_typer(keys_app, name="keys")
 app.command("seal")(seal_command)
