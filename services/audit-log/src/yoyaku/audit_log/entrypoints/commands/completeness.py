@@ -53,7 +53,8 @@ def _show(part: dict[str, Any]) -> None:
     if part["looked_at"] is None:
         err.print("no look was taken yet")
     else:
-        err.print(f"looked at {part['looked_at'][:19]}Z, stated at {(part['stated_at'] or 'no time yet')[:19]}")
+        stated = f"stated at {part['stated_at'][:19]}Z" if part["stated_at"] else "not stated yet"
+        err.print(f"looked at {part['looked_at'][:19]}Z, {stated}")
     for service in part["unanswered"]:
         err.print(f"[yellow]{service} did not answer: what it published last may be missing unseen[/yellow]")
 
