@@ -27,6 +27,7 @@ FORGOTTEN: Final = "forgotten"
 
 _SEALED_SHAPES: Final = ({KEY, SEALED}, {KEY, FORGOTTEN})
 _TEXTS: Final = ("event_id", "type", "actor", "subject", "correlation_id", "causation_id", "dataschema", "problem")
+_DECODER: Final = json.JSONDecoder()
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 Seal = Callable[[str, str, bytes], dict[str, Any]]
@@ -120,7 +121,7 @@ def canonical_object(body: bytes) -> dict[str, Any] | None:
     if not body.startswith(b"{"):
         return None
     try:
-        value = json.loads(body)
+        value = _DECODER.decode(body.decode())
         if canonical(value) != body or (_may_be_deep(body) and _depth(value) > DEEPEST_BODY):
             return None
     except (ValueError, RecursionError):

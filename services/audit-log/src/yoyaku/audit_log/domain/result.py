@@ -1,6 +1,7 @@
 """How what a fact tells ended, by its type."""
 
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 Result = Literal["succeeded", "refused", "failed"]
@@ -9,6 +10,7 @@ _VERSION: Final = re.compile(r"\.v[0-9]+$")
 _REFUSED: Final = frozenset({"login.failed", "access.denied", "request.throttled", "token.reused"})
 
 
+@lru_cache(1024)
 def result_of(event_type: str) -> Result:
     """Tell the result: somebody was not let, something went wrong, or else it was done.
 

@@ -1,6 +1,7 @@
 """Puts the audit log together and runs it. Reading order is start order; stopping goes the other way round."""
 
 import asyncio
+import gc
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
@@ -120,6 +121,8 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
                 "blocks": partial(keep_up, blocks, pool),
                 "sequencer": partial(leadership.lead, leading.lead),
             }
+            gc.collect()
+            gc.freeze()  # what is there by now stays: no collection needs to look at it again
             await serve_until(stop, works, broker=broker, health=health, health_port=settings.health_port)
 
 
