@@ -6,6 +6,7 @@ import shutil
 import string
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -336,3 +337,26 @@ def test_two_signed_checkpoints_of_one_size_are_a_fork(
     report = found()
     forked = next(finding for finding in report.findings if finding.kind == "forked")
     assert (forked.first, forked.last, forked.where) == (100, 511, "checkpoints/512")
+
+
+@pytest.mark.parametrize(("tolerance", "first"), [(0, 1), (49.9, 1), (60, 2), (100, None)])
+def test_times_may_go_back_by_the_tolerance_from_the_latest_so_far_and_no_further(
+    tolerance: float, first: int | None, keys: Any, tmp_path: Path
+) -> None:
+    history = History()
+    for position, back in enumerate((0, 50, 100)):
+        history.leaves.append(sample_entry(position, history.now - timedelta(seconds=back)))
+    history.keep(keys.log, keys.witness)
+    report = keys.verify(files_of(history), tmp_path, tolerance_seconds=tolerance)
+    assert (report.first.first if report.first else None) == first
+    assert {finding.kind for finding in report.findings} <= {"back-dated"}
+
+
+def test_where_the_files_end_early_the_witness_is_not_blamed(keys: Any, tmp_path: Path) -> None:
+    history = History()
+    history.append(300)
+    history.keep(keys.log, keys.witness)
+    files = {name: data for name, data in files_of(history).items() if ".p/44" not in name}
+    report = keys.verify(files, tmp_path)
+    assert {finding.kind for finding in report.findings} == {"tile", "truncated", "unproven"}
+    assert (report.first.kind, report.first.first) == ("truncated", 256)
