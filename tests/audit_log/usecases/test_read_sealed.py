@@ -44,8 +44,12 @@ def matches(entry: HotEntry, query: SealedQuery) -> bool:
     )
 
 
+RECORDED = [JANUARY.plus(index).begins_at + timedelta(days=3) for index in range(3)]
+
+
 def moments() -> st.SearchStrategy[Any]:
-    return st.none() | st.integers(0, 100).map(lambda days: JANUARY.begins_at + timedelta(days=days))
+    exact = st.sampled_from([*RECORDED, *(one - timedelta(seconds=1) for one in RECORDED)])
+    return st.none() | exact | st.integers(0, 100).map(lambda days: JANUARY.begins_at + timedelta(days=days))
 
 
 QUERIES = st.builds(

@@ -10,6 +10,7 @@ from yoyaku.audit_log.domain.month import Month
 from yoyaku.audit_log.domain.segment import SETTLE, SegmentNotWholeError
 from yoyaku.audit_log.usecases.archive_ports import ArchiveDamagedError
 from yoyaku.testkit.faults import CrashedError, Faults
+from yoyaku.tlog.merkle import leaf_hash
 from yoyaku.tlog.tiles import tile_path, tiles_of
 
 JANUARY = Month(2026, 1)
@@ -114,6 +115,21 @@ async def test_an_entry_whose_bytes_are_not_those_of_its_hash_is_never_sealed(
     assert len(world.log.hot) == 4
 
 
+async def test_a_month_that_its_checkpoint_does_not_vouch_for_is_never_recorded(
+    sealing_world: Callable[[], Any],
+) -> None:
+    world, other = sealing_world(), sealing_world()
+    recorded(world, [3])
+    recorded(other, [3])
+    other.log.every_leaf[1] = b"another"
+    forged = [other.log.keep_checkpoint()]
+    world.log.kept = forged
+    with pytest.raises(ArchiveDamagedError, match="does not vouch for it"):
+        await world.use_cases()[0]()
+    assert world.log.sealed == []
+    assert len(world.log.hot) == 4
+
+
 @pytest.mark.parametrize("named", ["tile/0/000.p/3", "tile/entries/000.p/3", "index-", "manifest-", "checkpoints/3"])
 async def test_what_does_not_read_back_as_it_was_written_is_never_recorded(
     sealing_world: Callable[[], Any], named: str, monkeypatch: pytest.MonkeyPatch
@@ -131,3 +147,51 @@ async def test_what_does_not_read_back_as_it_was_written_is_never_recorded(
     assert named in damage.value.name
     assert world.log.sealed == []
     assert len(world.log.hot) == 4
+
+
+async def test_the_month_before_is_looked_at_when_its_last_bundle_goes_on(sealing_world: Callable[[], Any]) -> None:
+    world = sealing_world()
+    recorded(world, [3])
+    await world.use_cases()[0]()
+    bundle = "audit.yoyaku/test/1/tile/entries/000.p/3"
+    for damage in (b"\x00\x01x" * 3, b"short", None):
+        world.log.record(JANUARY.plus(2).begins_at + SETTLE, 1)
+        world.log.keep_checkpoint()
+        known = world.archive.objects.pop(bundle)
+        if damage is not None:
+            world.archive.objects[bundle] = damage
+        with pytest.raises(ArchiveDamagedError) as damaged:
+            await world.use_cases()[0]()
+        assert damaged.value.name == bundle
+        assert len(world.log.sealed) == 1
+        world.archive.objects[bundle] = known
+    assert len((await world.use_cases()[0]()).sealed) == 1
+
+
+async def test_an_index_that_does_not_know_every_entry_is_never_recorded(
+    sealing_world: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sealing_world()
+    recorded(world, [3])
+    seal, _ = world.use_cases()
+    write = seal._write._index_files.write
+
+    async def forgetful(entries: Any) -> bytes:
+        return await write(entries[:-1])
+
+    monkeypatch.setattr(seal._write._index_files, "write", forgetful)
+    with pytest.raises(ArchiveDamagedError, match="positions that it should"):
+        await seal()
+    assert world.log.sealed == []
+
+
+async def test_an_entry_rewritten_with_its_hash_makes_another_tree_and_is_never_sealed(
+    sealing_world: Callable[[], Any],
+) -> None:
+    world = sealing_world()
+    recorded(world, [3])
+    entry = world.log.hot[1]
+    world.log.hot[1] = type(entry)(entry.indexed, b"edited", leaf_hash(b"edited"))
+    with pytest.raises(ArchiveDamagedError, match="another tree"):
+        await world.use_cases()[0]()
+    assert world.log.sealed == []

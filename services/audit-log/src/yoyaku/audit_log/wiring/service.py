@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
@@ -33,7 +34,7 @@ from yoyaku.lifecycle.health import leader_health
 from yoyaku.lifecycle.leading import leaders_pool
 from yoyaku.lifecycle.process import holder_name, utc_now
 from yoyaku.lifecycle.work import Work, serve_until
-from yoyaku.messaging.broker import make_broker
+from yoyaku.messaging.broker import ServiceBroker, make_broker
 from yoyaku.messaging.ids import new_event_id
 from yoyaku.messaging.leadership import Leadership
 from yoyaku.messaging.outbox import Outbox
@@ -41,6 +42,7 @@ from yoyaku.messaging.relay import Relay
 from yoyaku.messaging.resend import serve_outbox
 from yoyaku.messaging.waiting import set_within
 from yoyaku.messaging.wake import Waker
+from yoyaku.observability.health import Check, Health
 from yoyaku.postgres.errors import PostgresError
 from yoyaku.postgres.pool import Pool
 
@@ -63,19 +65,8 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
         sequencer = Sequencer(broker, stop)
         rounds = Rounds()
         inspections = PostgresInspections(pool, outbox)
-        health = leader_health(
-            SERVICE,
-            package=PACKAGE,
-            pool=pool,
-            broker=broker,
-            leadership=leadership,
-            consumers=lambda: sequencer.consumers,
-            more=[
-                cosignature_check(),
-                integrity_check(inspections),
-                rounds.health_check(),
-            ],
-        )
+        more = [cosignature_check(), integrity_check(inspections), rounds.health_check()]
+        health = _health(pool, broker, leadership, sequencer, more)
         personal = PersonalData.of(secrets)
         digest = personal.client_digest
         standing: dict[str, StatusPart] = {
@@ -124,6 +115,20 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             gc.collect()
             gc.freeze()  # what is there by now stays: no collection needs to look at it again
             await serve_until(stop, works, broker=broker, health=health, health_port=settings.health_port)
+
+
+def _health(
+    pool: Pool, broker: ServiceBroker, leadership: Leadership, sequencer: Sequencer, more: Sequence[Check]
+) -> Health:
+    return leader_health(
+        SERVICE,
+        package=PACKAGE,
+        pool=pool,
+        broker=broker,
+        leadership=leadership,
+        consumers=lambda: sequencer.consumers,
+        more=more,
+    )
 
 
 async def _keep_partitions(pool: Pool, months_ahead: int, stop: asyncio.Event) -> None:
