@@ -39,7 +39,7 @@ async def test_entries_are_found_for_people_and_programs(
     start_replica()
 
     async def recorded() -> bool:
-        return bool(await pool.fetchval("SELECT count(*) = 7 FROM audit_entry"))
+        return bool(await pool.fetchval("SELECT count(*) = 7 FROM audit_entry WHERE source = '/booking/07'"))
 
     await eventually(recorded)
     shown = await yoyaku("search", "--data", str(data), "--json", "--after", "2", "--limit", "3")
