@@ -42,7 +42,7 @@ from yoyaku.testkit.replicas import secret_file
 PACKAGE = "yoyaku.audit_log"
 EVENTS = int(os.environ.get("AUDIT_INGEST_EVENTS", "200000"))
 PUBLISHED_AT_ONCE = 50_000
-RATE = 5_000
+RATE = int(os.environ.get("AUDIT_INGEST_RATE", "5000"))
 PACED_SECONDS = 20
 PACED_STEP_SECONDS = 0.02
 PEOPLE = 1_000
