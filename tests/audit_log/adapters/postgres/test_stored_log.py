@@ -210,3 +210,15 @@ async def test_months_that_left_for_the_archive_are_not_missing(
         await attacker.execute(f"DROP TABLE audit_entry_{month:%Y_%m}")
     assert (await PostgresStoredLog(pool).epochs())[0].held_from == COUNT
     assert [one for one in await inspect() if one.kind is FindingKind.ENTRY_MISSING] == []
+
+
+async def test_the_end_of_a_tree_that_was_given_up_is_told_once_not_each_week(
+    recorded: bytes, pool: Pool, inspect: Callable[..., Awaitable[list[Finding]]]
+) -> None:
+    lost = Vouched(1, COUNT + 1, recorded, "the witness")
+    assert [one.kind for one in await inspect(lost)] == [FindingKind.LOG_TRUNCATED]
+    await pool.execute("INSERT INTO audit_epoch VALUES (2, 'audit.yoyaku/test/2', $1, now())", COUNT)
+    assert await inspect(lost) == []
+    assert [one.kind for one in await inspect(Vouched(1, 5, recorded, "the witness"), lost)] == [
+        FindingKind.CHECKPOINT_FORKED
+    ]
