@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from nats.js import JetStreamContext
 
+from yoyaku.contracts.booking_v1 import RoomCreated
 from yoyaku.contracts.rpc import RPC_AUDIT_LOG_SEARCH_V1, AuditLogSearchReply, AuditLogSearchRequest
 from yoyaku.messaging.broker import make_broker, start_broker
 from yoyaku.messaging.rpc import request
@@ -243,16 +244,16 @@ async def test_any_replica_answers_searches(
     leader.send(signal.SIGSTOP)
     broker = make_broker(bus.settings_for("booking"), service="booking")
     await start_broker(broker)
-    question = AuditLogSearchRequest(requested_by="person/1", after_position=3, limit=5)
+    question = AuditLogSearchRequest(requested_by="person/1", type=RoomCreated.TYPE, limit=5)
 
     async def answered() -> bool:
         try:
             reply = await request(broker, RPC_AUDIT_LOG_SEARCH_V1, question, AuditLogSearchReply, timeout_seconds=1)
         except Exception:  # noqa: BLE001 - the frozen replica may have been asked
             return False
-        assert [entry.position for entry in reply.entries] == [4, 5, 6, 7, 8]
-        assert reply.entries[0].body == json.loads(producer.body(5))
-        return reply.next_after_position == 8
+        assert [entry.subject for entry in reply.entries] == [f"room/{number}" for number in range(1, 6)]
+        assert reply.entries[0].body == json.loads(producer.body(1))
+        return reply.next_after_position == reply.entries[-1].position
 
     await eventually(answered)
     await broker.stop()
