@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from yoyaku.audit_log.domain.watching import Believed, LogViolatedError, MalformedStateError
@@ -120,6 +121,7 @@ class _Show(ExitStack):
         super().__init__()
         self._as_json = as_json
         self._rows: list[tuple[str, ...]] = []
+        self._origin = ""
         self._live = self.enter_context(Live(console=Console(), auto_refresh=False)) if live else None
 
     def sight(self, sight: Sight) -> None:
@@ -144,10 +146,11 @@ class _Show(ExitStack):
         if self._live is None:
             typer.echo("  ".join(cell for cell in cells if cell))
             return
+        self._origin = cells[1] or self._origin
         self._rows = [*self._rows, cells][-SHOWN_LOOKS:]
-        table = Table("at", "log", "entries", "new", "witness", "verification", "outcome")
-        for row in self._rows:
-            table.add_row(*row)
+        table = Table("at", "entries", "new", "witness", "verification", "outcome", title=self._origin)
+        for at, _, *rest in self._rows:
+            table.add_row(at.partition("T")[2], *map(escape, rest))
         self._live.update(table, refresh=True)
 
 
