@@ -14,12 +14,14 @@ from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.domain.new_entry import PassedOver
 from yoyaku.audit_log.domain.sequence import FactDigest, Placed
 from yoyaku.audit_log.entrypoints.messages import OPAQUE_FROM_DELIVERY, OnEvents, to_fact
+from yoyaku.audit_log.usecases.ports import DamagedLogError
 from yoyaku.audit_log.usecases.record_facts import Recording
 from yoyaku.contracts.envelope import Envelope
 from yoyaku.messaging.leadership import LeadershipLostError
 from yoyaku.messaging.outcomes import DependencyUnavailableError
 from yoyaku.messaging.received import ReceivedEvent
-from yoyaku.postgres.errors import DatabaseUnavailableError, LockTimeoutError
+from yoyaku.postgres.errors import ConstraintViolatedError, DatabaseUnavailableError, LockTimeoutError
+from yoyaku.tlog.errors import MalformedTileError
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -73,8 +75,11 @@ class Recorder:
         return Recording([Placed(40 + index, fact, FactDigest(b"")) for index, fact in enumerate(facts)], NOON, 0, 0)
 
 
-def handler(recorder: Recorder, lost: list[LeadershipLostError] | None = None) -> OnEvents:
-    return OnEvents(recorder, (lost if lost is not None else []).append)  # type: ignore[arg-type]
+def handler(
+    recorder: Recorder, lost: list[LeadershipLostError] | None = None, damaged: list[Exception] | None = None
+) -> OnEvents:
+    lost, damaged = lost if lost is not None else [], damaged if damaged is not None else []
+    return OnEvents(recorder, lost.append, damaged.append)  # type: ignore[arg-type]
 
 
 @pytest.mark.requirement("AU-01")
@@ -141,6 +146,40 @@ async def test_what_fails_alone_again_and_again_is_kept_as_opaque_bytes() -> Non
     assert (batch[0].source, batch[0].number) == ("/unreadable/BOOKING", 8)
     with pytest.raises(ValueError, match="odd"):
         await handler(Recorder(ValueError("odd")))([received(8, delivered=OPAQUE_FROM_DELIVERY), received(9)])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConstraintViolatedError("audit_recorded_position", "23505"),
+        ConstraintViolatedError(None, "23000"),
+        ConstraintViolatedError(None, "23514"),
+        DamagedLogError("the head row is missing"),
+        MalformedTileError("a tile is gone"),
+    ],
+)
+@pytest.mark.requirement("EV-05", "AU-01")
+async def test_what_the_logs_own_rows_refuse_is_no_events_fault_and_ends_the_term(error: Exception) -> None:
+    damaged: list[Exception] = []
+    with pytest.raises(DependencyUnavailableError):
+        await handler(Recorder(error), damaged=damaged)([received(1, delivered=OPAQUE_FROM_DELIVERY)])
+    assert damaged == [error]
+
+
+@pytest.mark.requirement("EV-05", "AU-01")
+async def test_a_refused_value_is_the_events_own_and_is_kept_as_opaque_bytes() -> None:
+    refused = ConstraintViolatedError("audit_entry_number_check", "23514")
+    with pytest.raises(ConstraintViolatedError):
+        await handler(Recorder(refused))([received(8)])
+    recorder, damaged = Recorder(refused), list[Exception]()
+    await handler(recorder, damaged=damaged)([received(8, delivered=OPAQUE_FROM_DELIVERY)])
+    assert recorder.batches[0][0].source == "/unreadable/BOOKING"
+    assert not damaged
+    # Opaque bytes can always be stored: where they cannot, it is the log that is damaged.
+    for error in (refused, ValueError("odd")):
+        with pytest.raises(DependencyUnavailableError):
+            await handler(Recorder(error, error), damaged=damaged)([received(8, delivered=OPAQUE_FROM_DELIVERY)])
+    assert len(damaged) == 2
 
 
 @pytest.fixture

@@ -68,6 +68,9 @@ class Transaction:
     async def hold_head(self) -> Head:
         return Head(len(self.rows.entries), self.rows.now)
 
+    async def see_clear(self, head: Head) -> None:
+        assert head.next_position == len(self.rows.entries)
+
     async def recorded_under(self, facts: Sequence[Fact]) -> Sequence[Any]:
         return ()
 

@@ -18,12 +18,13 @@ class BeginTerm:
     async def __call__(self) -> None:
         """Open the first epoch where there is none, and load the tree of the newest.
 
-        Raises LeadershipLostError, MalformedTileError, and the errors of yoyaku.postgres.
+        Raises LeadershipLostError, MalformedTileError, DamagedLogError, and the errors of yoyaku.postgres.
         """
         async with self._log.transaction() as transaction:
             head = await transaction.hold_head()
             if await transaction.tree.newest_epoch() is None:
                 first = Epoch(FIRST_EPOCH, origin_of(self._environment, FIRST_EPOCH), 0, head.recorded_at)
                 await transaction.tree.open_epoch(first)
+            await transaction.see_clear(head)
             growth = await self._tree.at(transaction.tree, head.next_position)
         self._tree.moved(growth)

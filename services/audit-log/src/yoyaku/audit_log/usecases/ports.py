@@ -16,6 +16,10 @@ ACTOR: Final = "service/audit-log"
 """Who acts in the facts that this service tells by itself."""
 
 
+class DamagedLogError(Exception):
+    """The log's own rows do not let it go on where it ends: the term is over, the next one begins a new epoch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """Where the log ends, held by this transaction until it commits.
@@ -48,7 +52,10 @@ class LogTransaction(Protocol):
         """Keys of personal values, in this transaction."""
 
     async def hold_head(self) -> Head:
-        """Hold the head row; another sequencer waits."""
+        """Hold the head row; another sequencer waits. Raises DamagedLogError when it is gone."""
+
+    async def see_clear(self, head: Head) -> None:
+        """See that nothing stands where the next entries go. Raises DamagedLogError."""
 
     async def recorded_under(self, facts: Sequence[Fact]) -> Sequence[Recorded]:
         """Return what is recorded under any number or event id of these facts."""

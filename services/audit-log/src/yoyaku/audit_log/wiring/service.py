@@ -65,7 +65,7 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
         sequencer = Sequencer(broker, stop)
         rounds = Rounds()
         inspections = PostgresInspections(pool, outbox)
-        more = [cosignature_check(), integrity_check(inspections), rounds.health_check()]
+        more = [cosignature_check(), integrity_check(inspections), rounds.health_check(), sequencer.standing.check()]
         health = _health(pool, broker, leadership, sequencer, more)
         personal = PersonalData.of(secrets)
         digest = personal.client_digest

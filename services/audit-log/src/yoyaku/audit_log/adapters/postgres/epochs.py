@@ -9,7 +9,8 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from yoyaku.audit_log.adapters.postgres.log import PostgresLogTransaction
-from yoyaku.audit_log.domain.epochs import Contradiction, KnownCheckpoint
+from yoyaku.audit_log.adapters.postgres.obstacles import FURTHEST, clear_position, obstacles
+from yoyaku.audit_log.domain.epochs import Contradiction, Divergence, KnownCheckpoint
 from yoyaku.audit_log.domain.fact import Fact, Origin, readable_fact
 from yoyaku.audit_log.domain.leaf import leaf_of
 from yoyaku.audit_log.domain.new_entry import Epoch, NewEntry
@@ -31,17 +32,21 @@ from yoyaku.tlog.errors import MalformedTileError
 ACTOR: Final = "service/audit-log"
 SOURCE: Final = "/audit-log/epochs"
 """The source of the first entries of epochs: each is numbered by its epoch. They come from no outbox."""
+INSERTED: Final = "entry_inserted"
+"""The kind of violation when rows stand where the log has not been yet, or its head is not its end."""
 _NO_STREAM: Final = "none"
 _UNKNOWN: Final = "0" * 64
 
 _NEWEST: Final = """
-SELECT e.epoch, e.origin, e.first_position, e.opened_at, h.next_position - e.first_position AS size
-  FROM audit_epoch e CROSS JOIN audit_head h ORDER BY e.epoch DESC LIMIT 1
+SELECT e.epoch, e.origin, e.first_position, e.opened_at,
+       greatest(coalesce(h.next_position - e.first_position, 0), 0) AS size
+  FROM audit_epoch e LEFT JOIN audit_head h ON true ORDER BY e.epoch DESC LIMIT 1
 """
 _SIGNED: Final = """
 SELECT c.epoch, c.size, c.root, c.note FROM audit_checkpoint_latest c JOIN audit_epoch e USING (epoch)
  WHERE e.origin = $1
 """
+_RESTORE_HEAD: Final = "SELECT audit_restore_head()"
 
 
 class PostgresEpochs:
@@ -69,22 +74,40 @@ class PostgresEpochs:
         async with self._outbox.transaction(self._pool) as outgoing:
             await self._lease.fence(outgoing.connection)
             log = PostgresLogTransaction(outgoing)
+            restored = await outgoing.connection.fetchval(_RESTORE_HEAD)
             head = await log.hold_head()
             epoch = await log.tree.newest_epoch()
             if epoch is None:
                 raise NoEpochError("no epoch of the audit log is open")
-            yield PostgresHeldLog(outgoing, log, head, epoch)
+            in_the_way = await obstacles(outgoing.connection, head.next_position)
+            damage = "; ".join(told for told in (restored, in_the_way) if told) or None
+            yield PostgresHeldLog(outgoing, log, head, epoch, damage)
 
 
 class PostgresHeldLog:
     """The end of the log in one transaction."""
 
-    def __init__(self, outgoing: OutboxTransaction, log: PostgresLogTransaction, head: Head, epoch: Epoch) -> None:
+    def __init__(
+        self,
+        outgoing: OutboxTransaction,
+        log: PostgresLogTransaction,
+        head: Head,
+        epoch: Epoch,
+        damage: str | None = None,
+    ) -> None:
+        """`damage`: what is wrong with the end of the log, for people."""
+        self._damage = damage
         self._outgoing = outgoing
         self._log = log
         self._head = head
         self.epoch = epoch
-        self.size = head.next_position - epoch.first_position
+        self.size = max(0, head.next_position - epoch.first_position)
+
+    @property
+    def _end(self) -> int:
+        """Where the next epoch begins, unless something stands there: an epoch far beyond the head is not believed."""
+        head, begin = self._head.next_position, self.epoch.first_position
+        return begin if head < begin < head + FURTHEST else head
 
     async def root(self, size: int) -> bytes:
         """Compute the root at a size up to `size`. Raises IncompleteTreeError when rows are gone."""
@@ -94,8 +117,9 @@ class PostgresHeldLog:
             raise IncompleteTreeError(f"epoch {self.epoch.number} at size {size}: {gone}") from gone
 
     async def open_epoch(self, why: Contradiction, origin: str, abandoned: Abandoned) -> Epoch:
-        """Begin a tree at the next position, with the fact of it as its first entry; tell a violation."""
-        opened = Epoch(why.next_epoch, origin, self._head.next_position, self._head.recorded_at)
+        """Begin a tree at the next position that is free, with the fact of it as its first entry; tell a violation."""
+        first_position = await clear_position(self._outgoing.connection, self._end)
+        opened = Epoch(why.next_epoch, origin, first_position, self._head.recorded_at)
         fact = EpochOpened(
             epoch=opened.number,
             origin=origin,
@@ -105,7 +129,7 @@ class PostgresHeldLog:
             abandoned_root_sha256=abandoned.root.hex(),
         )
         await self._log.tree.open_epoch(opened)
-        await self._log.append([_first_entry(opened, fact)])
+        await self._log.append([_first_entry(opened, fact)], known_already=True)
         if why.divergence.is_violation:
             await self._tell(why, opened, abandoned)
         return opened
@@ -121,7 +145,7 @@ class PostgresHeldLog:
             f"{known.known_by} knows size {known.size} of epoch {known.epoch}" if known else "nobody knows a checkpoint"
         )
         event = IntegrityViolated(
-            kind=why.divergence.value,
+            kind=self._kind(why),
             event_id=_event_id(opened),
             source=self.epoch.origin,
             number=known.size if known else self.size,
@@ -129,9 +153,17 @@ class PostgresHeldLog:
             found_sha256=(await self._root_beside(why) or abandoned.root).hex(),
             position=opened.first_position,
             detail=f"{told}; the database counts {self.size} entries of epoch {self.epoch.number}, and has the tree "
-            f"over {abandoned.size} of them. Epoch {opened.number} begins.",
+            f"over {abandoned.size} of them. Epoch {opened.number} begins.{self._told_damage()}",
         )
         self._outgoing.emit(event, subject=f"epoch/{opened.number}", actor=ACTOR, causation_id=_event_id(opened))
+
+    def _kind(self, why: Contradiction) -> str:
+        """Name what was found: where something is in the way that is it, the tree itself can be read."""
+        is_in_the_way = self._damage is not None and why.divergence is Divergence.DAMAGED
+        return INSERTED if is_in_the_way else why.divergence.value
+
+    def _told_damage(self) -> str:
+        return f" {self._damage[:400]}." if self._damage else ""
 
     async def _root_beside(self, why: Contradiction) -> bytes | None:
         """Compute the tree's own root at the size of what is known; none when it has no such size, or it is gone."""

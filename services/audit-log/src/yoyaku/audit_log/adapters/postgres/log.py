@@ -14,13 +14,14 @@ from asyncpg import Record
 
 from yoyaku.audit_log.adapters.personal_keys import SubjectKeys
 from yoyaku.audit_log.adapters.postgres.contradictions import REFERENCES_APART, keep_contradictions, report
+from yoyaku.audit_log.adapters.postgres.obstacles import obstacles
 from yoyaku.audit_log.adapters.postgres.personal_keys import PostgresPersonalKeys
 from yoyaku.audit_log.adapters.postgres.tree_rows import PostgresTreeRows
 from yoyaku.audit_log.adapters.postgres.unproven import unproven_from
 from yoyaku.audit_log.domain.fact import Fact
 from yoyaku.audit_log.domain.new_entry import NewEntry, PassedOver
 from yoyaku.audit_log.domain.sequence import Contradiction, Evidence, FactDigest, Recorded
-from yoyaku.audit_log.usecases.ports import Head, Unproven
+from yoyaku.audit_log.usecases.ports import DamagedLogError, Head, Unproven
 from yoyaku.messaging.leadership import Lease
 from yoyaku.messaging.outbox import Outbox, OutboxTransaction
 from yoyaku.postgres.pool import Pool
@@ -28,7 +29,8 @@ from yoyaku.postgres.pool import Pool
 _HOLD_HEAD: Final = """
 SELECT next_position, recorded_at, audit_make_partition(recorded_at)
   FROM (
-    SELECT next_position, greatest(clock_timestamp(), last_recorded_at) AS recorded_at FROM audit_head FOR UPDATE
+    SELECT next_position, greatest(clock_timestamp(), last_recorded_at) AS recorded_at
+      FROM audit_head WHERE isfinite(last_recorded_at) FOR UPDATE
   ) head
 """
 _RECORDED_UNDER: Final = """
@@ -52,6 +54,7 @@ _ADD_RECORDED: Final = """
 INSERT INTO audit_recorded (source, number, position, event_id, fact_digest, digest_key_reference)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bytea[], $6::text[])
 """
+_UNLESS_THERE: Final = " ON CONFLICT DO NOTHING"
 _ADD_ENTRIES: Final = """
 INSERT INTO audit_entry (position, recorded_at, epoch, leaf, leaf_hash, event_id, source, number, type, occurred_at,
                          actor, subject, correlation_id, result, traceparent, stream, stream_sequence)
@@ -67,6 +70,7 @@ SELECT position, recorded_at, sha256(content), content
 """
 _ADD_CLIENTS: Final = """
 INSERT INTO audit_client (digest, position, key_reference) SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::text[])
+ON CONFLICT DO NOTHING
 """
 _NOTE_NUMBERS: Final = """
 INSERT INTO audit_passed_over (source, number, type, seen_at)
@@ -110,11 +114,20 @@ class PostgresLogTransaction:
         return PostgresPersonalKeys(self._connection, self._keys)
 
     async def hold_head(self) -> Head:
-        """Hold the head row (another sequencer waits), and see that the month of recording has its partition."""
+        """Hold the head row (another sequencer waits), and see that the month of recording has its partition.
+
+        Raises DamagedLogError when there is no such row, or its time is none.
+        """
         row = await self._connection.fetchrow(_HOLD_HEAD)
         if row is None:
-            raise RuntimeError("the head row of the audit log is missing")
+            raise DamagedLogError("the head row of the audit log is missing, or its time is infinite")
         return Head(row["next_position"], row["recorded_at"])
+
+    async def see_clear(self, head: Head) -> None:
+        """See that nothing stands where the next entries go. Raises DamagedLogError."""
+        found = await obstacles(self._connection, head.next_position)
+        if found is not None:
+            raise DamagedLogError(found)
 
     async def recorded_under(self, facts: Sequence[Fact]) -> Sequence[Recorded]:
         """Return what is recorded under any number or event id of these facts."""
@@ -126,10 +139,15 @@ class PostgresLogTransaction:
         )
         return [_recorded(row) for row in rows]
 
-    async def append(self, entries: Sequence[NewEntry]) -> None:
-        """Write entries, in order of position, and move the head past the last of them."""
+    async def append(self, entries: Sequence[NewEntry], *, known_already: bool = False) -> None:
+        """Write entries, in order of position, and move the head past the last of them.
+
+        `known_already`: their number or event id may stand in audit_recorded, for another entry.
+        """
         execute = self._connection.execute
-        await execute(_ADD_RECORDED, *zip(*map(_recorded_row, entries), strict=True))
+        await execute(
+            _ADD_RECORDED + (_UNLESS_THERE if known_already else ""), *zip(*map(_recorded_row, entries), strict=True)
+        )
         await execute(_ADD_ENTRIES, *zip(*map(_entry_row, entries), strict=True))
         bodies = [
             (entry.position, entry.recorded_at, entry.written.beside)
