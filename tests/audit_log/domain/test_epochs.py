@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yoyaku.audit_log.domain.epoch_numbers import LARGEST_EPOCH, next_number
 from yoyaku.audit_log.domain.epochs import (
     Divergence,
     KnownCheckpoint,
+    Stated,
     contradiction,
     known_checkpoint,
     sizes_to_compare,
@@ -37,7 +39,7 @@ def known(number: int, size: int, side: int = 0) -> KnownCheckpoint:
 
 def compared(number: int, size: int, *outside: KnownCheckpoint, environment: str = "test") -> object:
     roots = {at: root(at) for at in sizes_to_compare(epoch(number), size, outside)}
-    found = contradiction(epoch(number), size, roots, outside, environment)
+    found = contradiction(epoch(number), size, roots, outside, environment, stated=Stated(is_signed=True))
     return None if found is None else (found.divergence, found.known, found.next_epoch)
 
 
@@ -60,7 +62,7 @@ def test_a_database_that_was_rewritten_begins_a_new_tree() -> None:
 
 def test_a_database_of_another_environment_is_not_continued_under_that_name() -> None:
     assert compared(2, 9, environment="staging") == (Divergence.MOVED, None, 3)
-    assert compared(2, 9, known(1, 50), known(7, 1), environment="staging") == (Divergence.MOVED, None, 8)
+    assert compared(2, 9, known(1, 50), environment="staging") == (Divergence.MOVED, None, 3)
     assert not Divergence.MOVED.is_violation
 
 
@@ -91,3 +93,53 @@ def test_only_signed_checkpoints_of_the_origin_asked_for_are_believed() -> None:
         known_checkpoint(note, "audit.yoyaku/test/1", [key.verifier], "somebody")
     with pytest.raises(TlogError):
         known_checkpoint(note, key.name, [SigningKey(key.name, b"\x02" * 32).verifier], "somebody")
+
+
+NEVER_OF = {
+    "another number": (Epoch(2, origin_of("test", 3), 100, NOON), Stated()),
+    "no origin": (Epoch(2, "x" * 400, 100, NOON), Stated()),
+    "the largest integer": (Epoch(2**31 - 1, origin_of("test", 2), 100, NOON), Stated()),
+    "far above the others": (epoch(900_000_000), Stated(numbers=frozenset({1, 2}))),
+    "other than its first entry says": (epoch(2), Stated(origins=frozenset({origin_of("test", 1)}))),
+    "another environment that nothing signed names": (epoch(2, "staging"), Stated()),
+    "another environment than its checkpoints": (
+        epoch(2, "staging"),
+        Stated(origins=frozenset({origin_of("test", 2)}), is_signed=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEVER_OF)
+def test_an_epoch_that_the_log_cannot_have_written_is_a_violation(case: str) -> None:
+    row, stated = NEVER_OF[case]
+    found = contradiction(row, 9, {}, [], "test", stated=stated)
+    assert found is not None
+    assert found.divergence.is_violation
+    assert found.detail
+    assert found.next_epoch not in {row.number, *stated.numbers}
+
+
+def test_another_environment_is_not_believed_when_this_one_s_epoch_is_known() -> None:
+    for one in (known(2, 4), known(2, 40), known(7, 1)):
+        found = contradiction(epoch(2, "staging"), 9, {4: root(4)}, [one], "test", stated=Stated(is_signed=True))
+        assert found is not None
+        assert found.divergence.is_violation
+        assert found.known == one
+
+
+numbers = st.one_of(st.integers(1, 12), st.integers(1, 2**31 - 1), st.integers(999_999_990, 1_000_000_010))
+
+
+@given(st.frozensets(numbers, max_size=8), st.frozensets(st.integers(1, 50), max_size=4))
+def test_the_next_number_is_free_and_above_all_that_is_plausible(
+    stored: frozenset[int], vouched: frozenset[int]
+) -> None:
+    number = next_number(stored, vouched)
+    assert 1 <= number <= LARGEST_EPOCH
+    assert number not in stored | vouched
+    assert all(number > one for one in vouched | {one for one in stored if one <= 10_000})
+
+
+def test_numbers_may_run_out_and_one_is_still_free() -> None:
+    assert next_number({LARGEST_EPOCH - 1, 1}, [LARGEST_EPOCH - 1]) in {2, LARGEST_EPOCH}
+    assert next_number({LARGEST_EPOCH, 1}, [LARGEST_EPOCH - 1]) == 2

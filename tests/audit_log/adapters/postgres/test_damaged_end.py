@@ -106,7 +106,9 @@ async def test_a_new_epoch_begins_above_what_stands_in_the_way(
         (violation,) = await told()
         assert (violation.kind, violation.position) == ("entry_inserted", first_position)
         assert detail in violation.detail
-        rows = await pool.fetch("SELECT position, type FROM audit_entry WHERE epoch = 2 ORDER BY position")
+        rows = await pool.fetch(
+            "SELECT position, type FROM audit_entry WHERE epoch > 1 AND position < 2000000 ORDER BY position"
+        )
         assert [row["position"] for row in rows] == list(range(first_position, first_position + 301))
         assert rows[0]["type"] == "audit.epoch.opened.v1"
     async with a_term() as (record, told):

@@ -24,7 +24,7 @@ from yoyaku.postgres.settings import PostgresSettings
 from yoyaku.testkit.databases import Database
 from yoyaku.tlog.checkpoint import Checkpoint
 from yoyaku.tlog.errors import MalformedTileError
-from yoyaku.tlog.keys import SigningKey
+from yoyaku.tlog.keys import SigningKey, VerifierKey
 from yoyaku.tlog.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from yoyaku.tlog.note import parse_note
 
@@ -55,6 +55,10 @@ def checkpoint(size: int, root: bytes, epoch: int = 1) -> KnownCheckpoint:
     return KnownCheckpoint(epoch, size, root, note, "the witness")
 
 
+def log_keys(origin: str) -> Sequence[VerifierKey]:
+    return [SigningKey(origin, b"\x01" * 32).verifier]
+
+
 @dataclass
 class Term:
     """A term on one database."""
@@ -65,7 +69,17 @@ class Term:
     record: RecordFacts
 
     async def reconcile(self, *sources: CheckpointSource, environment: str = "test") -> Reconciliation:
-        return await Reconcile(PostgresEpochs(self.pool, self.outbox, self.lease), sources, environment)()
+        epochs = PostgresEpochs(self.pool, self.outbox, self.lease, log_keys)
+        return await Reconcile(epochs, sources, environment)()
+
+    async def publish(self, known: KnownCheckpoint) -> None:
+        await self.pool.execute(
+            "INSERT INTO audit_checkpoint_latest VALUES ($1, $2, $3, $4, now())",
+            known.epoch,
+            known.size,
+            known.root,
+            known.note,
+        )
 
     async def root(self, first: int = 0, count: int | None = None) -> bytes:
         """Compute a root from the leaves themselves."""
@@ -204,6 +218,7 @@ async def test_what_the_database_signed_it_must_hold(
         assert found.opened is not None
         assert found.opened.first_position == 9
         assert (await term.reconcile(own)).opened is None
+        await term.publish(checkpoint(1, await term.root(9), 2))
         # The copy of a database in another environment has a name of its own, and nobody is alarmed.
         moved = await term.reconcile(own, environment="staging")
         assert moved.opened is not None
@@ -221,8 +236,11 @@ async def test_an_empty_log_of_a_known_origin_begins_anew(
         assert (found.opened.number, found.opened.first_position) == (2, 0)
         body = await term.pool.fetchval("SELECT leaf FROM audit_entry")
         assert json.loads(body)["body"]["abandoned_root_sha256"] == EMPTY_ROOT.hex()
+        # Nothing that is signed says that this log was another environment's: that is not believed.
         moved = await term.reconcile(environment="staging")
         assert moved.opened is not None
+        assert moved.why is not None
+        assert moved.why.divergence is Divergence.FORKED
         leaf = await term.pool.fetchval("SELECT leaf FROM audit_entry WHERE position = 1")
         text = json.loads(leaf)["body"]["previous_checkpoint"]
         assert Checkpoint.parse(text) == Checkpoint("audit.yoyaku/test/2", 1, await term.root(0, 1))
@@ -270,3 +288,50 @@ async def test_a_damaged_tree_of_which_nobody_knows_anything_is_replaced_as_well
         assert json.loads(leaf)["body"]["abandoned_size"] == 0
         (told,) = await term.told()
         assert (told.number, told.expected_sha256, told.found_sha256) == (9, "00" * 32, EMPTY_ROOT.hex())
+
+
+ACTS = {
+    "the largest integer": "UPDATE audit_epoch SET epoch = 2147483647 WHERE epoch = 2",
+    "the largest that an origin may name": "UPDATE audit_epoch SET epoch = 999999999,"
+    " origin = 'audit.yoyaku/test/999999999' WHERE epoch = 2",
+    "the next origin": "UPDATE audit_epoch SET origin = 'audit.yoyaku/test/3' WHERE epoch = 2",
+    "no origin": "UPDATE audit_epoch SET origin = repeat('x', 900) WHERE epoch = 2",
+    "another environment": "UPDATE audit_epoch SET origin = 'audit.yoyaku/staging/2' WHERE epoch = 2;"
+    "UPDATE audit_entry SET leaf = convert_to(replace(convert_from(leaf, 'UTF8'), 'yoyaku/test/2',"
+    " 'yoyaku/staging/2'), 'UTF8') WHERE position = 9",
+}
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["nobody", "witness"])
+@pytest.mark.parametrize("act", ACTS)
+async def test_whatever_stands_in_the_row_of_an_epoch_the_log_goes_on_and_it_is_told(
+    audit_database: Database,
+    term_on: Callable[..., Any],
+    fact: FactOf,
+    begun: Begun,
+    subject_keys: Any,
+    act: str,
+    is_known: bool,
+) -> None:
+    async with term_on(audit_database.service) as term:
+        await term.record(facts(fact, range(9)))
+        first = Outside({1: checkpoint(5, b"\xee" * 32)})
+        assert (await term.reconcile(first)).opened is not None
+        newest = checkpoint(1, await term.root(9), 2)
+        await term.publish(newest)
+        witness = Outside({2: newest} if is_known else {})
+        own = SignedInDatabase(term.pool)
+        assert (await term.reconcile(own, witness)).opened is None
+        await as_superuser(audit_database, ACTS[act])
+        found = await term.reconcile(own, witness)
+        assert found.opened is not None
+        assert found.why is not None
+        assert found.why.divergence.is_violation
+        number = found.opened.number
+        assert 3 <= number <= 4
+        assert found.opened.origin == f"audit.yoyaku/test/{number}"
+        assert len(await term.told()) == 2
+        record = await begun(PostgresLog(term.pool, term.outbox, term.lease, subject_keys))
+        await record(facts(fact, range(9, 12)))
+        assert await term.pool.fetchval("SELECT epoch FROM audit_entry ORDER BY position DESC LIMIT 1") == number
+        assert (await term.reconcile(own, witness)).opened is None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from yoyaku.audit_log.domain.epoch_numbers import LARGEST_STEP, last_plausible, next_number
 from yoyaku.audit_log.domain.new_entry import Epoch, origin_of
 from yoyaku.tlog.checkpoint import Checkpoint
 from yoyaku.tlog.errors import UnverifiedNoteError, shown
@@ -60,6 +61,20 @@ class Contradiction:
     """None when the environment changed, or nobody knows one."""
     next_epoch: int
     """The number for the tree that begins now."""
+    detail: str = ""
+    """What is wrong with the epoch's own row, for people; empty when nothing is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the database itself says of its epochs, beside the newest row: a superuser may have changed any of it."""
+
+    numbers: frozenset[int] = frozenset()
+    """Every number of an epoch that stands anywhere."""
+    origins: frozenset[str] = frozenset()
+    """What the checkpoints and the first entry of the newest epoch name."""
+    is_signed: bool = False
+    """Whether its newest checkpoint names the row's origin, and a key of this log signed it."""
 
 
 def epoch_of(origin: str) -> int:
@@ -89,21 +104,57 @@ def sizes_to_compare(epoch: Epoch, size: int, known: Iterable[KnownCheckpoint]) 
 
 
 def contradiction(
-    epoch: Epoch, size: int, roots: dict[int, bytes], known: Sequence[KnownCheckpoint], environment: str
+    epoch: Epoch,
+    size: int,
+    roots: dict[int, bytes],
+    known: Sequence[KnownCheckpoint],
+    environment: str,
+    *,
+    stated: Stated | None = None,
 ) -> Contradiction | None:
     """Tell whether the tree of `epoch`, of `size` leaves, may go on; None when nothing speaks against it.
 
     `roots`: the tree's own, at least at `sizes_to_compare`; empty bytes for one that cannot be read any more. Of
-    several checkpoints that contradict it the newest is named: the highest epoch, then the largest.
+    several checkpoints that contradict it the newest is named: the highest epoch, then the largest. `stated`: what the
+    database says beside the row of the epoch, which is damaged when both differ.
     """
-    next_epoch = max([epoch.number, *(one.epoch for one in known)]) + 1
+    stated = stated or Stated()
+    next_epoch = next_number({epoch.number, *stated.numbers}, [one.epoch for one in known])
+    damage = damage_of(epoch, known, environment, stated)
+    wrong = [(one, divergence) for one in known if (divergence := _against(epoch, size, roots, one)) is not None]
+    if wrong:
+        newest, divergence = max(wrong, key=lambda pair: (pair[0].epoch, pair[0].size))
+        return Contradiction(divergence, newest, next_epoch, damage)
+    if damage:
+        best = max(known, key=lambda one: (one.epoch, one.size), default=None)
+        return Contradiction(Divergence.FORKED, best, next_epoch, damage)
     if epoch.origin != origin_of(environment, epoch.number):
         return Contradiction(Divergence.MOVED, None, next_epoch)
-    wrong = [(one, divergence) for one in known if (divergence := _against(epoch, size, roots, one)) is not None]
-    if not wrong:
-        return None
-    newest, divergence = max(wrong, key=lambda pair: (pair[0].epoch, pair[0].size))
-    return Contradiction(divergence, newest, next_epoch)
+    return None
+
+
+def damage_of(epoch: Epoch, known: Iterable[KnownCheckpoint], environment: str, stated: Stated) -> str:
+    """Tell why the row of an epoch cannot be what the log wrote; empty when it can.
+
+    Another environment's is believed only when all that is known agrees on it: a name that was changed in the row
+    would otherwise end a tree without an alarm.
+    """
+    row = f"the row of epoch {epoch.number} names {shown(epoch.origin)}"
+    try:
+        named = epoch_of(epoch.origin)
+    except ValueError:
+        named = 0
+    if named != epoch.number:
+        return f"{row}, which is not its number"
+    if epoch.number > last_plausible(stated.numbers - {epoch.number}, [one.epoch for one in known]) + LARGEST_STEP:
+        return f"the number {epoch.number} does not follow that of any other epoch"
+    if others := sorted(stated.origins - {epoch.origin}):
+        return f"{row}, but its checkpoints or its first entry say {shown(others[0])}"
+    if epoch.origin == origin_of(environment, epoch.number):
+        return ""
+    if any(one.epoch >= epoch.number for one in known):
+        return f"{row}, but this environment's epoch of that number or a later one is known"
+    return "" if stated.is_signed else f"{row}, but no checkpoint under that name is signed by a key of this log"
 
 
 def _against(epoch: Epoch, size: int, roots: dict[int, bytes], known: KnownCheckpoint) -> Divergence | None:

@@ -5,10 +5,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from yoyaku.audit_log.domain.epoch_numbers import last_plausible, next_number
 from yoyaku.audit_log.domain.epochs import (
     Contradiction,
     Divergence,
     KnownCheckpoint,
+    Stated,
     contradiction,
     sizes_to_compare,
 )
@@ -68,6 +70,9 @@ class HeldLog(Protocol):
     async def root(self, size: int) -> bytes:
         """Compute the root of its tree at a size up to `size`. Raises IncompleteTreeError when rows are gone."""
 
+    async def stated(self) -> Stated:
+        """Return what the database says of its epochs beside the newest row."""
+
     async def open_epoch(self, why: Contradiction, origin: str, abandoned: Abandoned) -> Epoch:
         """Begin the tree `why.next_epoch`, record what is abandoned as its first entry, and tell a violation."""
 
@@ -77,6 +82,9 @@ class Epochs(Protocol):
 
     async def newest(self) -> tuple[Epoch, int]:
         """Return the newest epoch, and how many entries it has."""
+
+    async def numbers(self) -> frozenset[int]:
+        """Return every number of an epoch that stands anywhere in the database."""
 
     def held(self) -> AbstractAsyncContextManager[HeldLog]:
         """Hold the end of the log; what was done is committed when the block ends without an exception."""
@@ -112,8 +120,8 @@ class Reconcile:
     async def __call__(self) -> Reconciliation:
         """Compare, and open a new epoch if need be.
 
-        Sources that are away are named, and nothing is concluded from their silence. Raises LeadershipLostError,
-        IncompleteTreeError when the tree cannot be read, and the errors of yoyaku.postgres.
+        Sources that are away are named, and nothing is concluded from their silence. What is abandoned is the largest
+        tree that can be read. Raises LeadershipLostError, and the errors of yoyaku.postgres.
         """
         asked = await self._asked()
         opened, why = await self._compared(asked.known)
@@ -127,7 +135,8 @@ class Reconcile:
         asked = await self._asked()
         async with self._epochs.held() as log:
             newest = max(asked.known, key=lambda one: (one.epoch, one.size), default=None)
-            number = max([log.epoch.number, *(one.epoch for one in asked.known)]) + 1
+            stored = {log.epoch.number, *(await log.stated()).numbers}
+            number = next_number(stored, [one.epoch for one in asked.known])
             why = Contradiction(Divergence.DAMAGED, newest, number)
             abandoned = await _readable(log)
             opened = await log.open_epoch(why, origin_of(self._environment, number), abandoned)
@@ -135,12 +144,15 @@ class Reconcile:
 
     async def _asked(self) -> _Asked:
         newest, size = await self._epochs.newest()
+        number = min(newest.number, max(1, last_plausible(await self._epochs.numbers())))
+        if newest.origin != origin_of(self._environment, number):
+            size = NO_TREE
         known: list[KnownCheckpoint] = []
         away: list[str] = []
         may_sign = True
         for source in self._sources:
             try:
-                known += await self._known_to(source, newest.number, size)
+                known += await self._known_to(source, number, size)
             except SourceAwayError as error:
                 away.append(f"{source.name}: {error}")
                 may_sign = may_sign and not source.is_awaited
@@ -160,11 +172,10 @@ class Reconcile:
         async with self._epochs.held() as log:
             epoch, size = log.epoch, log.size
             roots = {at: await _root_or_nothing(log, at) for at in sizes_to_compare(epoch, size, known)}
-            why = contradiction(epoch, size, roots, known, self._environment)
+            why = contradiction(epoch, size, roots, known, self._environment, stated=await log.stated())
             if why is None:
                 return None, None
-            abandoned = Abandoned(size, await log.root(size))
-            opened = await log.open_epoch(why, origin_of(self._environment, why.next_epoch), abandoned)
+            opened = await log.open_epoch(why, origin_of(self._environment, why.next_epoch), await _readable(log))
         return opened, why
 
 

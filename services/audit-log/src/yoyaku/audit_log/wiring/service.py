@@ -82,7 +82,15 @@ async def run(settings: AuditLogSettings, secrets: Secrets, stop: asyncio.Event)
             unsealer = PostgresUnsealer(pool, personal.keys)
             blocks = answer_readers(broker, pool, outbox, sealed=months.entries, unsealer=unsealer, digest=digest)
             witnesses = await parts.enter_async_context(
-                witnesses_of(settings, pool, outbox, broker, now=utc_now, further_sources=months.sources)
+                witnesses_of(
+                    settings,
+                    pool,
+                    outbox,
+                    broker,
+                    now=utc_now,
+                    keys_of=secrets.signing.verifiers,
+                    further_sources=months.sources,
+                )
             )
             sources = witnesses.sources
             inspection = inspection_of(settings, secrets, pool, outbox, broker, sources=sources, now=utc_now)

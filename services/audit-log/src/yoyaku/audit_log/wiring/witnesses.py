@@ -15,6 +15,7 @@ from loguru import logger
 from yoyaku.audit_log.adapters.http.outside_witness import OutsideWitness, outside_client
 from yoyaku.audit_log.adapters.nats.witness import CosignedByWitness, InnerWitness
 from yoyaku.audit_log.adapters.postgres.cosignatures import PostgresCosignatures
+from yoyaku.audit_log.adapters.postgres.epoch_evidence import KeysOf
 from yoyaku.audit_log.adapters.postgres.epochs import PostgresEpochs, SignedInDatabase
 from yoyaku.audit_log.adapters.postgres.tree import PostgresTree
 from yoyaku.audit_log.entrypoints.cosigning import keep_cosigned
@@ -52,6 +53,8 @@ class Witnesses:
     """Each with its kind, INNER or OUTSIDE. What the first one cosigns is the newest cosigned checkpoint."""
     sources: Sequence[CheckpointSource]
     now: Callable[[], datetime]
+    keys_of: KeysOf
+    """The public keys of all that ever signed for this log."""
     settled: set[int] = field(default_factory=set)
     """The terms, by their number, in which everybody was asked."""
 
@@ -81,7 +84,8 @@ class Witnesses:
         self._told(term, await self._reconcile(term).begin_anew())
 
     def _reconcile(self, term: Term) -> Reconcile:
-        return Reconcile(PostgresEpochs(self.pool, self.outbox, term.lease), self.sources, self.environment)
+        epochs = PostgresEpochs(self.pool, self.outbox, term.lease, self.keys_of)
+        return Reconcile(epochs, self.sources, self.environment)
 
     async def _compared(self, term: Term) -> Reconciliation:
         return self._told(term, await self._reconcile(term)())
@@ -89,7 +93,8 @@ class Witnesses:
     def _told(self, term: Term, reconciliation: Reconciliation) -> Reconciliation:
         if reconciliation.opened is not None and reconciliation.why is not None:
             term.tree.reload()
-            told = logger.bind(origin=reconciliation.opened.origin, why=reconciliation.why.divergence.value)
+            why = reconciliation.why
+            told = logger.bind(origin=reconciliation.opened.origin, why=why.divergence.value, detail=why.detail)
             told.error("a new epoch of the audit log begins, its tree cannot be the one that is known outside")
         if reconciliation.may_sign:
             term.may_sign.set()
@@ -123,6 +128,7 @@ async def witnesses_of(
     broker: ServiceBroker,
     *,
     now: Callable[[], datetime],
+    keys_of: KeysOf,
     further_sources: Sequence[CheckpointSource] = (),
 ) -> AsyncIterator[Witnesses]:
     """Make what a leader needs; connections to outside witnesses are closed after the block.
@@ -139,7 +145,7 @@ async def witnesses_of(
         for one in settings.outside_witnesses:
             outside = OutsideWitness(client, one.url, VerifierKey.parse(one.vkey))
             witnesses.append((OUTSIDE, outside))
-        yield Witnesses(pool, outbox, settings.environment, witnesses, sources, now)
+        yield Witnesses(pool, outbox, settings.environment, witnesses, sources, now, keys_of)
 
 
 def inner_keys(path: Path, environment: str) -> list[VerifierKey]:

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from asyncpg import Record
 
+from yoyaku.audit_log.adapters.postgres.newest_epoch import NEWEST_FIRST
 from yoyaku.audit_log.usecases.witness_ports import Refusal, SignedCheckpoint
 from yoyaku.contracts.audit_v1 import CheckpointCosigned, IntegrityViolated
 from yoyaku.messaging.leadership import Lease
@@ -25,10 +26,12 @@ ACTOR: Final = "service/audit-log"
 CHECKPOINT_REFUSED: Final = "checkpoint_refused"
 _UNKNOWN_ROOT: Final = "0" * 64
 
-_NEWEST: Final = """
+_NEWEST: Final = f"""
 SELECT c.epoch, e.origin, c.size, c.root, c.note FROM audit_checkpoint_latest c JOIN audit_epoch e USING (epoch)
- WHERE c.epoch = (SELECT max(epoch) FROM audit_epoch)
-"""
+ WHERE c.epoch = (
+    SELECT epoch FROM audit_epoch ORDER BY {NEWEST_FIRST} LIMIT 1
+ )
+"""  # noqa: S608 - constants
 _LAST_SIZE: Final = (
     "SELECT coalesce(max(size), 0) FROM audit_cosignature WHERE epoch = $1 AND witness = ANY ($2::text[])"
 )

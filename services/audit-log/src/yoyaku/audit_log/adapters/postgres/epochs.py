@@ -3,14 +3,18 @@
 Invariant: an epoch, its first entry and the fact of a violation are committed together; nobody appends in between.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
+from yoyaku.audit_log.adapters.postgres import epoch_evidence
+from yoyaku.audit_log.adapters.postgres.epoch_evidence import KeysOf
 from yoyaku.audit_log.adapters.postgres.log import PostgresLogTransaction
+from yoyaku.audit_log.adapters.postgres.newest_epoch import NEWEST_FIRST
 from yoyaku.audit_log.adapters.postgres.obstacles import FURTHEST, clear_position, obstacles
-from yoyaku.audit_log.domain.epochs import Contradiction, Divergence, KnownCheckpoint
+from yoyaku.audit_log.domain.epochs import Contradiction, Divergence, KnownCheckpoint, Stated
 from yoyaku.audit_log.domain.fact import Fact, Origin, readable_fact
 from yoyaku.audit_log.domain.leaf import leaf_of
 from yoyaku.audit_log.domain.new_entry import Epoch, NewEntry
@@ -34,14 +38,16 @@ SOURCE: Final = "/audit-log/epochs"
 """The source of the first entries of epochs: each is numbered by its epoch. They come from no outbox."""
 INSERTED: Final = "entry_inserted"
 """The kind of violation when rows stand where the log has not been yet, or its head is not its end."""
+_LONGEST_NOTE: Final = 8000
+"""Of a stored note that is taken over: whoever writes into the database must not keep a new tree from beginning."""
 _NO_STREAM: Final = "none"
 _UNKNOWN: Final = "0" * 64
 
-_NEWEST: Final = """
+_NEWEST: Final = f"""
 SELECT e.epoch, e.origin, e.first_position, e.opened_at,
        greatest(coalesce(h.next_position - e.first_position, 0), 0) AS size
-  FROM audit_epoch e LEFT JOIN audit_head h ON true ORDER BY e.epoch DESC LIMIT 1
-"""
+  FROM audit_epoch e LEFT JOIN audit_head h ON true ORDER BY {NEWEST_FIRST} LIMIT 1
+"""  # noqa: S608 - constants
 _SIGNED: Final = """
 SELECT c.epoch, c.size, c.root, c.note FROM audit_checkpoint_latest c JOIN audit_epoch e USING (epoch)
  WHERE e.origin = $1
@@ -52,7 +58,9 @@ _RESTORE_HEAD: Final = "SELECT audit_restore_head()"
 class PostgresEpochs:
     """The log's trees, for as long as the lease is held."""
 
-    def __init__(self, pool: Pool, outbox: Outbox, lease: Lease) -> None:
+    def __init__(self, pool: Pool, outbox: Outbox, lease: Lease, keys_of: KeysOf = lambda _: ()) -> None:
+        """`keys_of`: the log's public keys; without any, no log of another environment is believed to be one."""
+        self._keys_of = keys_of
         self._pool = pool
         self._outbox = outbox
         self._lease = lease
@@ -68,6 +76,11 @@ class PostgresEpochs:
             raise NoEpochError("no epoch of the audit log is open")
         return Epoch(row["epoch"], row["origin"], row["first_position"], row["opened_at"]), row["size"]
 
+    async def numbers(self) -> frozenset[int]:
+        """Return every number of an epoch that stands anywhere. Raises the errors of yoyaku.postgres."""
+        async with transaction(self._pool, read_only=True) as connection:
+            return await epoch_evidence.numbers(connection, SOURCE)
+
     @asynccontextmanager
     async def held(self) -> AsyncIterator["PostgresHeldLog"]:
         """Hold the end of the log for one transaction. Raises LeadershipLostError and as `newest`."""
@@ -81,7 +94,7 @@ class PostgresEpochs:
                 raise NoEpochError("no epoch of the audit log is open")
             in_the_way = await obstacles(outgoing.connection, head.next_position)
             damage = "; ".join(told for told in (restored, in_the_way) if told) or None
-            yield PostgresHeldLog(outgoing, log, head, epoch, damage)
+            yield PostgresHeldLog(outgoing, log, head, epoch, keys_of=self._keys_of, damage=damage)
 
 
 class PostgresHeldLog:
@@ -93,10 +106,13 @@ class PostgresHeldLog:
         log: PostgresLogTransaction,
         head: Head,
         epoch: Epoch,
+        *,
+        keys_of: KeysOf,
         damage: str | None = None,
     ) -> None:
         """`damage`: what is wrong with the end of the log, for people."""
         self._damage = damage
+        self._keys_of = keys_of
         self._outgoing = outgoing
         self._log = log
         self._head = head
@@ -115,6 +131,10 @@ class PostgresHeldLog:
             return (await self._log.tree.load_tree(self.epoch, size)).root()
         except MalformedTileError as gone:
             raise IncompleteTreeError(f"epoch {self.epoch.number} at size {size}: {gone}") from gone
+
+    async def stated(self) -> Stated:
+        """Return what the database says of its epochs beside the newest row."""
+        return await epoch_evidence.stated(self._outgoing.connection, self.epoch, SOURCE, self._keys_of)
 
     async def open_epoch(self, why: Contradiction, origin: str, abandoned: Abandoned) -> Epoch:
         """Begin a tree at the next position that is free, with the fact of it as its first entry; tell a violation."""
@@ -137,7 +157,11 @@ class PostgresHeldLog:
     async def _last_word(self, abandoned: Abandoned) -> str:
         """Give the newest checkpoint that the abandoned tree has; its unsigned text when none was ever signed."""
         row = await self._outgoing.connection.fetchrow(_SIGNED, self.epoch.origin)
-        return row["note"] if row else Checkpoint(self.epoch.origin, abandoned.size, abandoned.root).text()
+        if row and len(row["note"]) <= _LONGEST_NOTE:
+            return str(row["note"])
+        is_odd = row is not None or not re.fullmatch(r"[!-~]{1,200}", self.epoch.origin)
+        origin = f"unknown/{self.epoch.number}" if is_odd else self.epoch.origin
+        return Checkpoint(origin, abandoned.size, abandoned.root).text()
 
     async def _tell(self, why: Contradiction, opened: Epoch, abandoned: Abandoned) -> None:
         known = why.known
@@ -147,13 +171,13 @@ class PostgresHeldLog:
         event = IntegrityViolated(
             kind=self._kind(why),
             event_id=_event_id(opened),
-            source=self.epoch.origin,
+            source=self.epoch.origin[:200] or "unknown",
             number=known.size if known else self.size,
             expected_sha256=known.root.hex() if known else _UNKNOWN,
             found_sha256=(await self._root_beside(why) or abandoned.root).hex(),
             position=opened.first_position,
             detail=f"{told}; the database counts {self.size} entries of epoch {self.epoch.number}, and has the tree "
-            f"over {abandoned.size} of them. Epoch {opened.number} begins.{self._told_damage()}",
+            f"over {abandoned.size} of them. Epoch {opened.number} begins.{self._told_damage(why)}",
         )
         self._outgoing.emit(event, subject=f"epoch/{opened.number}", actor=ACTOR, causation_id=_event_id(opened))
 
@@ -162,8 +186,8 @@ class PostgresHeldLog:
         is_in_the_way = self._damage is not None and why.divergence is Divergence.DAMAGED
         return INSERTED if is_in_the_way else why.divergence.value
 
-    def _told_damage(self) -> str:
-        return f" {self._damage[:400]}." if self._damage else ""
+    def _told_damage(self, why: Contradiction) -> str:
+        return "".join(f" {told[:300]}." for told in (why.detail, self._damage) if told)
 
     async def _root_beside(self, why: Contradiction) -> bytes | None:
         """Compute the tree's own root at the size of what is known; none when it has no such size, or it is gone."""

@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from yoyaku.audit_log.adapters.postgres.newest_epoch import NEWEST_FIRST
 from yoyaku.postgres.pool import Connection
 
 # A few rows are enough to name; one is enough to begin a new epoch.
-_OBSTACLES: Final = """
+_OBSTACLES: Final = f"""
 (SELECT 'audit_entry' AS held_by, position FROM audit_entry
   WHERE position >= $1 AND position - $1 < 1048576 ORDER BY position LIMIT 1)
 UNION ALL
@@ -16,20 +17,20 @@ UNION ALL
   WHERE position >= $1 AND position - $1 < 1048576 ORDER BY position LIMIT 1)
 UNION ALL
 (SELECT 'audit_tile', e.first_position + (t.tile_index << 8)
-   FROM (SELECT epoch, first_position FROM audit_epoch ORDER BY epoch DESC LIMIT 1) e
+   FROM (SELECT epoch, first_position FROM audit_epoch ORDER BY {NEWEST_FIRST} LIMIT 1) e
    JOIN audit_tile t ON t.epoch = e.epoch AND t.level = 0
     AND t.tile_index >= ($1 - e.first_position) >> 8
   ORDER BY t.tile_index LIMIT 1)
 UNION ALL
 (SELECT 'audit_tile', $1
-   FROM (SELECT epoch, first_position FROM audit_epoch ORDER BY epoch DESC LIMIT 1) e
+   FROM (SELECT epoch, first_position FROM audit_epoch ORDER BY {NEWEST_FIRST} LIMIT 1) e
    JOIN audit_tile t ON t.epoch = e.epoch AND t.level > 0
     AND t.tile_index >= ($1 - e.first_position) >> (8 * (t.level + 1))
   LIMIT 1)
 UNION ALL
 SELECT 'audit_epoch', e.first_position
-  FROM (SELECT first_position FROM audit_epoch ORDER BY epoch DESC LIMIT 1) e WHERE e.first_position > $1
-"""
+  FROM (SELECT first_position FROM audit_epoch ORDER BY {NEWEST_FIRST} LIMIT 1) e WHERE e.first_position > $1
+"""  # noqa: S608 - constants
 FURTHEST: Final = 2**32
 """A position as far above the head as that was never given out; nothing goes on above it."""
 _CLEAR: Final = "SELECT audit_clear_position($1)"

@@ -2,16 +2,19 @@
 
 from typing import Final
 
+from yoyaku.audit_log.adapters.postgres.newest_epoch import NEWEST_FIRST
 from yoyaku.audit_log.usecases.tell_status import LogStanding
 from yoyaku.postgres.pool import Pool
 from yoyaku.postgres.transaction import transaction
 
-_STANDING: Final = """
+_STANDING: Final = f"""
 SELECT h.next_position, e.epoch, e.origin, coalesce(l.size, 0) AS size, l.cosigned_size
   FROM audit_head AS h
-  LEFT JOIN LATERAL (SELECT epoch, origin FROM audit_epoch ORDER BY epoch DESC LIMIT 1) AS e ON true
+  LEFT JOIN LATERAL (
+    SELECT epoch, origin FROM audit_epoch ORDER BY {NEWEST_FIRST} LIMIT 1
+  ) AS e ON true
   LEFT JOIN audit_checkpoint_latest AS l ON l.epoch = e.epoch
-"""
+"""  # noqa: S608 - constants
 
 
 class PostgresStanding:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from yoyaku.audit_log.adapters.postgres.newest_epoch import NEWEST_FIRST
 from yoyaku.audit_log.domain.checkpoint import CheckpointState, SignedCheckpoint
 from yoyaku.audit_log.domain.new_entry import Epoch
 from yoyaku.audit_log.usecases.ports import ACTOR
@@ -13,9 +14,9 @@ from yoyaku.postgres.pool import Connection
 from yoyaku.tlog.tile_tree import TileTree, tiles_for_rebuild
 from yoyaku.tlog.tiles import TILE_WIDTH, TileId
 
-_NEWEST_EPOCH: Final = """
-SELECT epoch, origin, first_position, opened_at FROM audit_epoch ORDER BY epoch DESC LIMIT 1
-"""
+_NEWEST_EPOCH: Final = f"""
+SELECT epoch, origin, first_position, opened_at FROM audit_epoch ORDER BY {NEWEST_FIRST} LIMIT 1
+"""  # noqa: S608 - constants
 _OPEN_EPOCH: Final = "INSERT INTO audit_epoch (epoch, origin, first_position, opened_at) VALUES ($1, $2, $3, $4)"
 _LAST_HASHES: Final = """
 SELECT leaf_hash FROM audit_leaf_hash WHERE position >= $1 AND position < $2 ORDER BY position
