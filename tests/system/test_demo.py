@@ -16,6 +16,12 @@ from yoyaku.embedded.story.play import CHAPTERS
 
 YOYAKU = Path(sys.executable).with_name("yoyaku")
 DEMO_SECONDS = 150
+NOTICES_INTERRUPTS = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+)
+"""Starts a program so that an interrupt reaches it, also where the tests themselves run in the background of a shell."""
 
 pytestmark = [pytest.mark.system, pytest.mark.requirement("DL-01"), pytest.mark.timeout(DEMO_SECONDS + 60)]
 
@@ -91,7 +97,11 @@ def test_a_demo_in_a_closed_folder_leaves_nothing_elsewhere(scratch: Path) -> No
 
 def test_an_interrupted_demo_leaves_nothing(scratch: Path) -> None:
     with subprocess.Popen(
-        [YOYAKU, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(scratch)
+        [*NOTICES_INTERRUPTS, YOYAKU, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(scratch),
     ) as running:
         assert running.stdout is not None
         for line in running.stdout:
