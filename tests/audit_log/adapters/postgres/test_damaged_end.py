@@ -7,8 +7,13 @@ from typing import Any
 import asyncpg
 import pytest
 
+from yoyaku.audit_log.adapters.postgres.entries import PostgresEntries
 from yoyaku.audit_log.adapters.postgres.epochs import PostgresEpochs, SignedInDatabase
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
+from yoyaku.audit_log.adapters.postgres.occurred_blocks import OccurredBlocks
+from yoyaku.audit_log.adapters.postgres.standing import PostgresStanding
+from yoyaku.audit_log.adapters.postgres.stored_log import PostgresStoredLog
+from yoyaku.audit_log.domain.search import Query
 from yoyaku.audit_log.usecases.ports import DamagedLogError
 from yoyaku.audit_log.usecases.reconcile import Reconcile
 from yoyaku.contracts.audit_v1 import IntegrityViolated
@@ -131,6 +136,14 @@ async def test_a_head_that_is_gone_or_absurd_is_made_anew(
     async with a_term() as (record, _):
         await record([fact(number) for number in range(300)])
         await superuser(act)
+        if name == "gone":
+            with pytest.raises(DamagedLogError):
+                await record([fact(300)])
+        await OccurredBlocks().keep_up(pool)  # readers live on
+        entries = PostgresEntries(pool, lambda address: address.encode(), OccurredBlocks())
+        assert (await entries.find(Query(limit=2), 10_000)).next_position == 300
+        assert (await PostgresStanding(pool)()).next_position == 300
+        assert [one.end_position for one in await PostgresStoredLog(pool).epochs()] == [300]
     async with a_term() as (record, told):
         await record([fact(number) for number in range(300, 305)])
         (violation,) = await told()

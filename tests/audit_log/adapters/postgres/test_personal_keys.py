@@ -153,6 +153,29 @@ async def test_another_master_key_is_noticed(record: RecordFacts, fact: MakeFact
         await PostgresUnsealer(pool, other).opener(["person/1"])
 
 
+@pytest.mark.requirement("AU-01", "AU-06")
+async def test_one_key_that_cannot_be_used_stops_nobody(
+    record: RecordFacts, fact: MakeFact, pool: Pool, audit_database: Database, subject_keys: SubjectKeys
+) -> None:
+    await record([fact(1), fact(2, actor="person/2")])
+    admin = await asyncpg.connect(**audit_database.admin.connect_arguments("test"))
+    await admin.execute(
+        "UPDATE audit_personal_key SET master_key_id = 'other', wrapped_key = $1 WHERE key_reference = 'person/1'",
+        SubjectKeys(MasterKey(b"x" * 32), bytes).make(),
+    )
+    await check_master_key(pool, subject_keys.master)
+    repeated = await record([fact(1)])
+    assert (repeated.repeated, repeated.contradicting) == (1, 0)
+    assert len((await record([fact(3), fact(4, actor="person/2")])).placed) == 2
+    leaves = [row["leaf"] for row in await pool.fetch("SELECT leaf FROM audit_entry ORDER BY position")]
+    assert b'"client_address":{"forgotten":true,"key":"person/1"}' in leaves[2]
+    assert (await stored(pool, subject_keys, 3)).client_address == "127.0.0.1"
+    # What a column says is no proof: the key itself is.
+    await admin.execute("UPDATE audit_personal_key SET master_key_id = 'other'")
+    await admin.close()
+    await check_master_key(pool, subject_keys.master)
+
+
 def test_unwrapped_keys_leave_memory(subject_keys: SubjectKeys) -> None:
     now = [0.0]
     keys = SubjectKeys(subject_keys.master, subject_keys.random_bytes, lambda: now[0])

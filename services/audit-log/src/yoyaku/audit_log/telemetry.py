@@ -26,6 +26,8 @@ OPEN_FINDINGS: Final = "yoyaku.audit.findings.open"
 """Gauge: how much was wrong at the last verification, by scope; told by the process that made it."""
 CHECKPOINTS: Final = "yoyaku.audit.checkpoints"
 """Counter: checkpoints that were signed and published."""
+UNUSABLE_KEYS: Final = "yoyaku.audit.keys.unusable"
+"""Counter: keys of persons that could not be unwrapped when something of them was recorded. Anything is an alarm."""
 SEGMENTS: Final = "yoyaku.audit.segments"
 """Counter: months by what became of them: sealed, deleted; failed counts rounds of sealing that were interrupted."""
 APPEND_SPAN: Final = "append entry"
@@ -46,6 +48,7 @@ inspection_duration = METER.create_histogram(INSPECTION_DURATION, unit="s", desc
 findings = METER.create_counter(FINDINGS, unit="{finding}", description="What verification found wrong")
 open_findings = METER.create_gauge(OPEN_FINDINGS, unit="{finding}", description="What the last verification found")
 
+unusable_keys = METER.create_counter(UNUSABLE_KEYS, unit="{key}", description="Keys that could not be used")
 segments = METER.create_counter(SEGMENTS, unit="{segment}", description="Months sealed and deleted")
 
 SEGMENT_OUTCOMES: Final = ("sealed", "deleted", "failed")
@@ -58,6 +61,7 @@ WITNESS_KINDS: Final = ("inner", "outside")
 def create_series() -> None:
     """Make every series, so that the first fact of a kind is a step from zero."""
     checkpoints.add(0)
+    unusable_keys.add(0)
     for outcome in SEGMENT_OUTCOMES:
         segments.add(0, {"outcome": outcome})
     for outcome in OUTCOMES:

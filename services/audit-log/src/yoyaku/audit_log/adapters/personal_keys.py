@@ -91,6 +91,17 @@ class SubjectKeys:
         self._drop_old()
         return {reference: self._unwrapped(reference, wrapped) for reference, wrapped in rows.items()}
 
+    def usable(self, rows: Mapping[str, bytes]) -> tuple[dict[str, SubjectKey], list[str]]:
+        """Return the keys of wrapped ones by their references, and the references of those that cannot be used."""
+        found: dict[str, SubjectKey] = {}
+        unusable: list[str] = []
+        for reference, wrapped in rows.items():
+            try:
+                found |= self.unwrapped({reference: wrapped})
+            except KeyUnusableError:
+                unusable.append(reference)
+        return found, unusable
+
     def forget(self, key_reference: str) -> None:
         """Drop a key from memory now."""
         for known in [one for one in self._known if one[0] == key_reference]:

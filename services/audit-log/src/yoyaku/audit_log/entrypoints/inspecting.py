@@ -39,13 +39,19 @@ class Inspecting:
         self._now = now
         self._one_at_a_time = asyncio.Lock()
 
-    async def on_schedule(self, ended: asyncio.Event) -> None:
-        """Verify whenever it is due, until `ended` is set; waits while the database is away."""
+    async def on_schedule(self, ended: asyncio.Event, is_suspect: asyncio.Event) -> None:
+        """Verify whenever it is due, and soon after `is_suspect` is set; until `ended` is set.
+
+        Waits while the database is away.
+        """
         pause_seconds = min(LOOK_EVERY_SECONDS, self._timetable.rolling_every.total_seconds())
         database = Condition(away="verification of the log waits", back="verification of the log goes on")
         while not ended.is_set():
             try:
                 async with self._one_at_a_time:
+                    if is_suspect.is_set():
+                        await _told(self._report(Scope.ROLLING, self._now() - self._timetable.rolling_window))
+                        is_suspect.clear()
                     await _told(self._when_due())
             except (PostgresError, KeysUnknownError) as error:
                 await set_within(ended, database.is_away(str(error)))

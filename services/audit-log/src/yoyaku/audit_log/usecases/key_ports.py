@@ -27,7 +27,7 @@ class PersonalKeys(Protocol):
         """Return the keys under these references.
 
         Those of `new` are made when they are not there, unless their person was forgotten; they are committed with
-        what they seal. Raises KeyUnusableError, and the errors of yoyaku.postgres.
+        what they seal. One that cannot be used is as one that was destroyed. Raises the errors of yoyaku.postgres.
         """
 
 

@@ -39,8 +39,8 @@ class Inspection:
         """Verification on schedule."""
         return [self._on_schedule]
 
-    async def _on_schedule(self, _: Term, ended: asyncio.Event) -> None:
-        await self.inspecting.on_schedule(ended)
+    async def _on_schedule(self, term: Term, ended: asyncio.Event) -> None:
+        await self.inspecting.on_schedule(ended, term.is_suspect)
 
 
 def inspection_of(

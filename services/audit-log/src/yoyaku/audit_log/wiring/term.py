@@ -54,6 +54,8 @@ class Term:
     """Signs what is committed; with `keep=True` the checkpoint is kept for ever. Not before `may_sign` is set."""
     may_sign: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the log was compared with what is known of it outside; no checkpoint is signed before."""
+    is_suspect: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when an epoch began because of a violation: the log is verified at once."""
 
 
 Preparation = Callable[[Term], Awaitable[None]]

@@ -94,6 +94,8 @@ class Witnesses:
         if reconciliation.opened is not None and reconciliation.why is not None:
             term.tree.reload()
             why = reconciliation.why
+            if why.divergence.is_violation:
+                term.is_suspect.set()
             told = logger.bind(origin=reconciliation.opened.origin, why=why.divergence.value, detail=why.detail)
             told.error("a new epoch of the audit log begins, its tree cannot be the one that is known outside")
         if reconciliation.may_sign:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
 
+from yoyaku.audit_log.adapters.postgres.log_end import NEXT_POSITION
 from yoyaku.audit_log.domain.completeness import GapReason, Resolution
 from yoyaku.audit_log.domain.numbers import Interval, Numbers
 from yoyaku.audit_log.usecases.completeness_ports import Examined, Gap, Range, SourceState, Standing, Statement
@@ -73,10 +74,10 @@ _OPEN_GAPS: Final = """
 SELECT gap_id, source, first_number, last_number, reason, found_at, asked_at, asked_count
   FROM audit_gap WHERE closed_at IS NULL ORDER BY gap_id
 """
-_STANDING: Final = """
-SELECT h.next_position, c.looked_at, c.unanswered, c.stated_at, c.stated_position
-  FROM audit_head AS h CROSS JOIN audit_completeness AS c
-"""
+_STANDING: Final = f"""
+SELECT {NEXT_POSITION}, c.looked_at, c.unanswered, c.stated_at, c.stated_position
+  FROM audit_completeness AS c
+"""  # noqa: S608  a constant
 _HAS_MOVED: Final = """
 SELECT EXISTS (SELECT FROM audit_entry
                 WHERE position >= $1 AND recorded_at >= coalesce($2, '-infinity'::timestamptz) AND type <> ALL ($3))

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from asyncpg import Record
 
+from yoyaku.audit_log.adapters.postgres.log_end import NEXT_POSITION
 from yoyaku.audit_log.adapters.postgres.occurred_blocks import OccurredBlocks
 from yoyaku.audit_log.domain.search import Filters, HotFound, Query, StoredEntry, fitting
 from yoyaku.postgres.pool import Connection, Pool
@@ -54,11 +55,11 @@ _ENTRY_OF: Final = "CROSS JOIN LATERAL (SELECT * FROM audit_entry a WHERE a.posi
 # The bounds of a log whose oldest months have left the database; the least position of each partition is at the left
 # edge of its primary key. Statements of this transaction are planned for their values: a plan for any values cannot
 # know whether an actor is busy or a range wide.
-_BOUNDS: Final = """
+_BOUNDS: Final = f"""
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
-       (SELECT next_position FROM audit_head) AS next_position,
+       {NEXT_POSITION} AS next_position,
        (SELECT position FROM audit_entry ORDER BY position LIMIT 1) AS first_position
-"""
+"""  # noqa: S608  a constant
 _FIRST_RECORDED_FROM: Final = """
 SELECT position FROM audit_entry WHERE recorded_at >= $1 ORDER BY recorded_at, position LIMIT 1
 """

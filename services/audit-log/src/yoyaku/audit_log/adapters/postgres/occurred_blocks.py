@@ -9,6 +9,7 @@ never change. Invariant: an entry that fits a range of times is in a run that `r
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from yoyaku.audit_log.adapters.postgres.log_end import NEXT_POSITION
 from yoyaku.postgres.pool import Connection, Pool
 from yoyaku.postgres.transaction import transaction
 
@@ -44,7 +45,7 @@ class OccurredBlocks:
         is_behind = True
         while is_behind:
             async with transaction(pool, read_only=True) as connection:
-                next_position = await connection.fetchval("SELECT next_position FROM audit_head")
+                next_position = await connection.fetchval(f"SELECT {NEXT_POSITION}")
                 is_behind = await self.extend(connection, next_position)
 
     async def extend(self, connection: Connection, next_position: int) -> bool:

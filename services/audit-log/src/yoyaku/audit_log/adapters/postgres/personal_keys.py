@@ -5,8 +5,12 @@ that neither overlooks the other's rows. Nothing of a key is trusted that is not
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Final
 
+from loguru import logger
+
+from yoyaku.audit_log import telemetry
 from yoyaku.audit_log.adapters.personal_keys import MasterKey, SealingKeyring, SubjectKeys, opener
 from yoyaku.audit_log.domain.leaf import Open
 from yoyaku.audit_log.usecases.key_ports import KeyUnusableError
@@ -25,7 +29,11 @@ SELECT made.key_reference, made.wrapped_key, $3, clock_timestamp()
  WHERE NOT EXISTS (SELECT FROM audit_forgotten f WHERE f.key_reference = made.key_reference)
 ON CONFLICT DO NOTHING
 """
-_OTHER_MASTER: Final = "SELECT key_reference FROM audit_personal_key WHERE master_key_id <> $1 LIMIT 1"
+_KEYS_OF_OTHERS: Final = """
+SELECT key_reference, wrapped_key FROM audit_personal_key
+ WHERE NOT EXISTS (SELECT FROM audit_personal_key WHERE master_key_id = $1) LIMIT 100
+"""
+"""None when one says that it is of this master key; what the others say is looked at, a column can be edited."""
 
 
 class PostgresPersonalKeys:
@@ -36,7 +44,10 @@ class PostgresPersonalKeys:
         self._keys = keys
 
     async def keyring(self, new: Collection[str], known: Collection[str]) -> SealingKeyring:
-        """Return the keys under these references; see `usecases.key_ports.PersonalKeys`."""
+        """Return the keys under these references; see `usecases.key_ports.PersonalKeys`.
+
+        One that cannot be unwrapped counts as destroyed: recording goes on, and no value is stored in clear.
+        """
         wanted = sorted({*new, *known})
         rows = await _wrapped(self._connection, wanted) if wanted else {}
         missing = [reference for reference in wanted if reference not in rows and reference in new]
@@ -45,7 +56,13 @@ class PostgresPersonalKeys:
             made = [self._keys.make() for _ in missing]
             await self._connection.execute(_MAKE, missing, made, self._keys.master.id)
             rows |= await _wrapped(self._connection, missing)
-        return SealingKeyring(self._keys.unwrapped(rows), self._keys.random_bytes)
+        keys, unusable = self._keys.usable(rows)
+        if unusable:
+            telemetry.unusable_keys.add(len(unusable))
+            logger.bind(key_references=unusable[:10], count=len(unusable)).error(
+                "keys of persons cannot be used, what is new of them is recorded without its personal values"
+            )
+        return SealingKeyring(keys, self._keys.random_bytes)
 
 
 class PostgresUnsealer:
@@ -65,10 +82,19 @@ class PostgresUnsealer:
 
 
 async def check_master_key(pool: Pool, master: MasterKey) -> None:
-    """See that every key was wrapped with this master key. Raises KeyUnusableError, the errors of yoyaku.postgres."""
+    """See that this master key is the one of before: it fits a key, or there is none.
+
+    A single key that does not fit is damage, not another master key. Raises KeyUnusableError, the errors of
+    yoyaku.postgres.
+    """
     async with transaction(pool, read_only=True) as connection:
-        other = await connection.fetchval(_OTHER_MASTER, master.id)
-    if other is not None:
+        rows = await connection.fetch(_KEYS_OF_OTHERS, master.id)
+    for row in rows:
+        with suppress(KeyUnusableError):
+            master.unwrap(row["key_reference"], row["wrapped_key"])
+            return
+    if rows:
+        other = rows[0]["key_reference"]
         raise KeyUnusableError(f"the key of {other} was wrapped with another master key than this one ({master.id})")
 
 

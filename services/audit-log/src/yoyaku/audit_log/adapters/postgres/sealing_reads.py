@@ -13,7 +13,10 @@ from yoyaku.audit_log.usecases.sealing_ports import DeletedSegment, HotEntry
 from yoyaku.postgres.pool import Pool
 from yoyaku.postgres.transaction import single_statement, transaction
 
-_HEAD_TIME: Final = "SELECT last_recorded_at FROM audit_head"
+_HEAD_TIME: Final = """
+SELECT coalesce((SELECT last_recorded_at FROM audit_head WHERE isfinite(last_recorded_at)),
+                (SELECT recorded_at FROM audit_entry ORDER BY position DESC LIMIT 1), '1970-01-01T00:00:00Z')
+"""
 _EPOCHS: Final = """
 SELECT epoch, origin, first_position, lead(first_position) OVER (ORDER BY epoch) AS end_position
   FROM audit_epoch ORDER BY epoch

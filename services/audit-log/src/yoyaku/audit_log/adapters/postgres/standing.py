@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from yoyaku.audit_log.adapters.postgres.log_end import NEXT_POSITION
 from yoyaku.audit_log.adapters.postgres.newest_epoch import NEWEST_FIRST
 from yoyaku.audit_log.usecases.tell_status import LogStanding
 from yoyaku.postgres.pool import Pool
@@ -9,7 +10,7 @@ from yoyaku.postgres.transaction import transaction
 
 _STANDING: Final = f"""
 SELECT h.next_position, e.epoch, e.origin, coalesce(l.size, 0) AS size, l.cosigned_size
-  FROM audit_head AS h
+  FROM (SELECT {NEXT_POSITION} AS next_position) AS h
   LEFT JOIN LATERAL (
     SELECT epoch, origin FROM audit_epoch ORDER BY {NEWEST_FIRST} LIMIT 1
   ) AS e ON true
@@ -28,5 +29,5 @@ class PostgresStanding:
         async with transaction(self._pool, read_only=True) as connection:
             row = await connection.fetchrow(_STANDING)
         if row is None:
-            raise RuntimeError("the head row of the audit log is missing")
+            raise RuntimeError("a SELECT of one value gave no row")
         return LogStanding(*row)

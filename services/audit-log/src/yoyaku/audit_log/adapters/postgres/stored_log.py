@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from yoyaku.audit_log.adapters.postgres.log_end import NEXT_POSITION
 from yoyaku.audit_log.domain.inspection import StoredRow
 from yoyaku.audit_log.usecases.inspect_log import EpochRange
 from yoyaku.postgres.pool import Pool
@@ -17,14 +18,14 @@ SELECT position, recorded_at, leaf, leaf_hash, event_id, source, number, type, o
 _NO_END: Final = 2**63 - 1
 _NO_LIMIT: Final = None
 # Months are sealed in order, and dropped in any: what is held begins after the last one that has no partition any more.
-_EPOCHS: Final = """
+_EPOCHS: Final = f"""
 SELECT epoch, origin, first_position,
-       coalesce(lead(first_position) OVER (ORDER BY epoch), (SELECT next_position FROM audit_head)) AS end_position,
+       coalesce(lead(first_position) OVER (ORDER BY epoch), {NEXT_POSITION}) AS end_position,
        greatest(first_position, (SELECT max(first_position + entry_count) FROM audit_segment
                                   WHERE to_regclass('public.audit_entry_' || to_char(month, 'YYYY_MM')) IS NULL))
            AS held_from
   FROM audit_epoch ORDER BY epoch
-"""
+"""  # noqa: S608  a constant
 _BOUNDS: Final = "SELECT min(position) AS first, max(position) AS last FROM audit_entry"
 _AT_OR_AFTER: Final = "SELECT position, recorded_at FROM audit_entry WHERE position >= $1 ORDER BY position LIMIT 1"
 _TILE: Final = "SELECT hashes FROM audit_tile WHERE epoch = $1 AND level = $2 AND tile_index = $3"
