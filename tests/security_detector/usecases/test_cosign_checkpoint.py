@@ -12,7 +12,7 @@ import pytest
 from yoyaku.postgres.errors import ConstraintViolatedError
 from yoyaku.postgres.pool import Pool, connected_pool
 from yoyaku.security_detector.adapters.postgres.witness import PostgresWitness
-from yoyaku.security_detector.domain.witness import TrustedLogs, Witnessed, witness_keys
+from yoyaku.security_detector.domain.witness import DamagedMemoryError, TrustedLogs, Witnessed, witness_keys
 from yoyaku.security_detector.usecases.cosign_checkpoint import Answer, CosignCheckpoint, Outcome
 from yoyaku.security_detector.usecases.ports import WitnessRecords
 from yoyaku.testkit import rfc6962
@@ -217,3 +217,28 @@ async def test_the_service_can_neither_forget_nor_go_back(pool: Pool, security_d
                 await owner.execute(statement)
     finally:
         await owner.close()
+
+
+async def test_a_changed_memory_is_no_outage_and_the_witness_goes_on_from_its_own_note(
+    pool: Pool, security_database: Database
+) -> None:
+    records = PostgresWitness(pool)
+    witness = CosignCheckpoint(records, LOGS, lambda: KEYS)
+    await witness(body(LEAVES[:12], 0), NOON)
+    superuser = await asyncpg.connect(**security_database.admin.connect_arguments("test"))
+    try:
+        await superuser.execute("SET session_replication_role = replica")
+        await superuser.execute("UPDATE witness_checkpoint SET size = 1000000")
+        strangers = CosignCheckpoint(records, LOGS, lambda: witness_keys("test", [b"\x08" * 32]))
+        with pytest.raises(DamagedMemoryError, match="not the witness's"):
+            await strangers(body(LEAVES[:20], 12), NOON)
+        assert (await witness(body(FORK[:20], 12), NOON)).outcome is Outcome.INCONSISTENT
+        assert (await witness(body(LEAVES[:20], 12), NOON)).status == 200
+        newest = await records.newest(ORIGIN)
+        assert newest is not None
+        assert (newest.checkpoint.size, newest.is_contradicted) == (20, False)
+        await superuser.execute("UPDATE witness_checkpoint SET note = 'x'")
+        with pytest.raises(DamagedMemoryError, match="cannot be read"):
+            await witness(body(LEAVES[:30], 20), NOON)
+    finally:
+        await superuser.close()

@@ -41,7 +41,10 @@ witness_requests = _METER.create_counter(
 )
 
 OUTCOMES: Final = ("imposed", "expired", "repaired")
-WITNESS_OUTCOMES: Final = ("cosigned", "malformed", "forbidden", "unknown", "outdated", "forked", "inconsistent")
+WITNESS_OUTCOMES: Final = (
+    *("cosigned", "malformed", "forbidden", "unknown", "outdated", "forked", "inconsistent"),
+    "damaged",
+)
 
 
 def create_series(*, rule: str) -> None:

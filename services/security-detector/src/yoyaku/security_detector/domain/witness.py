@@ -54,12 +54,18 @@ class Witnessed:
     """The keys of the witness that cosigned it."""
     time: int
     """When, in seconds since the Epoch."""
+    is_contradicted: bool = False
+    """Whether size and root beside the note in the memory are not the note's: somebody else wrote there."""
 
     @property
     def cosignatures(self) -> tuple[Signature, ...]:
         """The lines of the witness's own keys."""
         own = {(key.name, key.key_id) for key in map(VerifierKey.parse, self.vkeys)}
         return tuple(one for one in self.note.signatures if (one.name, one.key_id) in own)
+
+
+class DamagedMemoryError(Exception):
+    """The witness's memory holds what it never wrote; nothing is cosigned until somebody has looked."""
 
 
 class ForkedError(RefusedError):

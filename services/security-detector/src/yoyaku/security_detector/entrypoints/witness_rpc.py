@@ -7,13 +7,16 @@ from loguru import logger
 
 from yoyaku.contracts.rpc import CosignedReply, CosignedRequest, WitnessReply, WitnessRequest
 from yoyaku.messaging.rpc import RpcFailedError
-from yoyaku.postgres.errors import PostgresError
+from yoyaku.postgres.errors import ConstraintViolatedError, PostgresError
 from yoyaku.security_detector import telemetry
+from yoyaku.security_detector.domain.witness import DamagedMemoryError
 from yoyaku.security_detector.usecases.cosign_checkpoint import CosignCheckpoint
 from yoyaku.security_detector.usecases.ports import WitnessRecords
 
 UNAVAILABLE = "unavailable"
 """The code of the error when the witness's memory cannot be reached; asking again is safe."""
+DAMAGED = "damaged"
+"""The code when it holds what the witness never wrote: no outage, somebody has to look."""
 
 
 class OnAddCheckpoint:
@@ -24,9 +27,13 @@ class OnAddCheckpoint:
         self._now = now
 
     async def __call__(self, request: WitnessRequest) -> WitnessReply:
-        """Cosign or refuse. Raises RpcFailedError (`unavailable`)."""
+        """Cosign or refuse. Raises RpcFailedError (`unavailable`, `damaged`)."""
         try:
             answer = await self._cosign(request.body, self._now())
+        except (DamagedMemoryError, ConstraintViolatedError) as error:
+            telemetry.witness_requests.add(1, {"outcome": DAMAGED})
+            logger.bind(cause=str(error)).error("the memory of the witness is damaged, nothing is cosigned")
+            raise RpcFailedError(DAMAGED, f"the memory of the witness is damaged: {error}"[:300]) from error
         except PostgresError as error:
             raise RpcFailedError(UNAVAILABLE, "the memory of the witness cannot be reached") from error
         telemetry.witness_requests.add(1, {"outcome": answer.outcome.value})
@@ -46,6 +53,9 @@ class OnCosigned:
         """Return the newest cosigned checkpoint of an origin. Raises RpcFailedError (`unavailable`)."""
         try:
             newest = await self._records.newest(request.origin)
+        except DamagedMemoryError as error:
+            logger.bind(cause=str(error)).error("the memory of the witness is damaged")
+            raise RpcFailedError(DAMAGED, f"the memory of the witness is damaged: {error}"[:300]) from error
         except PostgresError as error:
             raise RpcFailedError(UNAVAILABLE, "the memory of the witness cannot be reached") from error
         return CosignedReply(note=newest.note.encode().decode() if newest else None)

@@ -6,11 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from yoyaku.security_detector.domain.witness import ForkedError, TrustedLogs, Witnessed, extended
+from loguru import logger
+
+from yoyaku.security_detector.domain.witness import DamagedMemoryError, ForkedError, TrustedLogs, Witnessed, extended
 from yoyaku.security_detector.usecases.ports import WitnessRecords
 from yoyaku.tlog.checkpoint import Checkpoint
-from yoyaku.tlog.errors import MalformedError
+from yoyaku.tlog.errors import MalformedError, TlogError
 from yoyaku.tlog.keys import SigningKey
+from yoyaku.tlog.note import verify
 from yoyaku.tlog.witness import (
     SIZE_MEDIA_TYPE,
     AddCheckpoint,
@@ -79,7 +82,8 @@ class CosignCheckpoint:
         self._keys = keys
 
     async def __call__(self, body: str, now: datetime) -> Answer:
-        """Answer one request. What is answered with 200 is kept for good before. Raises the errors of yoyaku.postgres.
+        """Answer one request. What is answered with 200 is kept for good before. Raises DamagedMemoryError and
+        the errors of yoyaku.postgres.
 
         A process that ends between keeping and answering does no harm: the same request is then answered with 409 and
         the size, and one from that size with 200 again.
@@ -98,9 +102,21 @@ class CosignCheckpoint:
         log_keys = self._logs.keys_of(origin)
         opened = open_request(body, {} if log_keys is None else {origin: log_keys})
         async with self._records.held(origin) as record:
+            self._check(record.newest)
             witnessed = extended(opened, record.newest, log_keys=log_keys or (), keys=self._keys(), now=now)
             await record.keep(witnessed)
         return witnessed
+
+    def _check(self, newest: Witnessed | None) -> None:
+        """See that a note that the memory contradicts is the witness's own. Raises DamagedMemoryError."""
+        if newest is None or not newest.is_contradicted:
+            return
+        told = logger.bind(origin=newest.checkpoint.origin, size=newest.checkpoint.size)
+        told.error("the memory of the witness was changed: it goes on from its own note")
+        try:
+            verify(newest.note, [key.verifier for key in self._keys()])
+        except TlogError as forged:
+            raise DamagedMemoryError(f"the note of {newest.checkpoint.origin} is not the witness's: {forged}") from None
 
 
 def _checkpoint_of(body: str) -> Checkpoint | None:

@@ -13,14 +13,18 @@ import asyncpg
 
 from yoyaku.postgres.pool import Connection, Pool
 from yoyaku.postgres.transaction import transaction
-from yoyaku.security_detector.domain.witness import Witnessed
+from yoyaku.security_detector.domain.witness import DamagedMemoryError, Witnessed
 from yoyaku.tlog.checkpoint import Checkpoint
+from yoyaku.tlog.errors import TlogError
 from yoyaku.tlog.note import parse_note
 
-_NEWEST: Final = "SELECT note, vkeys, cosigned_at FROM witness_checkpoint WHERE origin = $1"
+_NEWEST: Final = "SELECT origin, size, root, note, vkeys, cosigned_at FROM witness_checkpoint WHERE origin = $1"
 _HOLD: Final = f"{_NEWEST} FOR UPDATE"
 _HOLD_NEW: Final = "SELECT pg_advisory_xact_lock(hashtextextended('witness_checkpoint ' || $1, 0))"
-_ALL: Final = "SELECT note, vkeys, cosigned_at FROM witness_checkpoint ORDER BY cosigned_at DESC, size DESC LIMIT 1000"
+_ALL: Final = """
+SELECT origin, size, root, note, vkeys, cosigned_at FROM witness_checkpoint
+ ORDER BY cosigned_at DESC, size DESC LIMIT 1000
+"""
 _KEEP: Final = """
 INSERT INTO witness_checkpoint (origin, size, root, note, vkeys, cosigned_at) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (origin) DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note,
@@ -83,5 +87,12 @@ class PostgresWitness:
 
 
 def _to_witnessed(row: asyncpg.Record) -> Witnessed:
-    note = parse_note(row["note"])
-    return Witnessed(Checkpoint.parse(note.text), note, tuple(row["vkeys"]), int(row["cosigned_at"].timestamp()))
+    try:
+        note = parse_note(row["note"])
+        checkpoint = Checkpoint.parse(note.text)
+    except TlogError as damaged:
+        raise DamagedMemoryError(f"the note of {row['origin']} cannot be read: {damaged}") from None
+    if checkpoint.origin != row["origin"]:
+        raise DamagedMemoryError(f"the note of {row['origin']} is of another log")
+    differs = (checkpoint.size, checkpoint.root) != (row["size"], row["root"])
+    return Witnessed(checkpoint, note, tuple(row["vkeys"]), int(row["cosigned_at"].timestamp()), differs)
