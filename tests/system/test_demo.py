@@ -21,7 +21,7 @@ NOTICES_INTERRUPTS = (
     "-c",
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
 )
-"""Starts a program so that an interrupt reaches it, also where the tests themselves run in the background of a shell."""
+"""Starts a program so that an interrupt reaches it, also where the tests run in the background of a shell."""
 
 pytestmark = [pytest.mark.system, pytest.mark.requirement("DL-01"), pytest.mark.timeout(DEMO_SECONDS + 60)]
 
