@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from yoyaku.testkit.databases import Database
 from yoyaku.testkit.replicas import Replica, database_environment, environment_of, prefixed, replicas, secret_file
 from yoyaku.tlog.checkpoint import Checkpoint, open_checkpoint
 from yoyaku.tlog.cosignature import cosign
+from yoyaku.tlog.errors import UnverifiedNoteError
 from yoyaku.tlog.keys import Algorithm, SigningKey, VerifierKey
 from yoyaku.tlog.witness import SIZE_MEDIA_TYPE, RefusedError, check_extends, encode_cosignatures, open_request
 
@@ -61,6 +64,7 @@ class Services:
     js: JetStreamContext
     start_audit_log: Callable[[], Replica]
     start_detector: Callable[[], Replica]
+    log_keys: Path
     published: int = 0
 
     async def publish(self, count: int) -> None:
@@ -197,7 +201,7 @@ def services(
     with ExitStack() as stack:
         start_audit_log = stack.enter_context(replicas(AUDIT, audit, tmp_path))
         start_detector = stack.enter_context(replicas(DETECTOR, detector, tmp_path))
-        yield Services(audit_database, js, start_audit_log, start_detector)
+        yield Services(audit_database, js, start_audit_log, start_detector, log_keys)
 
 
 @pytest.mark.requirement("AU-02", "EV-04")
@@ -244,3 +248,34 @@ async def test_both_are_killed_and_the_database_is_put_back(services: Services, 
     assert first["type"] == "audit.epoch.opened.v1"
     assert gaps == 0
     assert told <= 1
+
+
+@pytest.mark.requirement("AU-02", "EV-04")
+async def test_keys_rotate_while_both_run(services: Services, bus: Bus, tmp_path: Path, eventually: Eventually) -> None:
+    connection = {"nats_url": bus.url, "nats_seed_files": {"operator": str(bus.seed_file("operator"))}}
+    (tmp_path / "connection.json").write_text(json.dumps(connection))
+
+    async def keys(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        where = ("--file", str(services.log_keys), "--environment", "test", "--data", str(tmp_path))
+        command = [str(Path(sys.executable).parent / "yoyaku"), "audit", "keys", *arguments, *where]
+        return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+
+    services.start_audit_log()
+    services.start_detector()
+    await services.publish(2)
+    await eventually(services.is_cosigned)
+    added = await keys("new")
+    assert added.returncode == 0, added.stderr
+    new = VerifierKey.parse(added.stdout)
+    refused = await keys("retire", f"{LOG_KEY.key_id:08x}")
+    assert (refused.returncode, "no signature of a key that stays" in refused.stderr) == (1, True)
+    await services.publish(2)
+    await eventually(services.is_cosigned)
+    retired = await keys("retire", f"{LOG_KEY.key_id:08x}")
+    assert retired.returncode == 0, retired.stderr
+    await services.publish(2)
+    await eventually(services.is_cosigned)
+    note = (await services.latest())["cosigned_note"]
+    assert len(open_checkpoint(note, origin=new.name, log_keys=[new]).signatures) == 1
+    with pytest.raises(UnverifiedNoteError):
+        open_checkpoint(note, origin=new.name, log_keys=[LOG_KEY])

@@ -2,10 +2,12 @@
 
 All of them sign: keys rotate by adding one, telling verifiers of it, and then retiring the old one. The file is read
 again when it has changed, so that a rotation needs no restart. Public keys of retired ones stand in a file beside, for
-ever: without them what they signed would look forged.
+ever: without them what they signed would look forged. A file of the public keys beside (`.pub`), by which the witness
+knows the log, follows the seeds.
 """
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -84,6 +86,24 @@ def write_seeds(path: Path, seeds: Sequence[bytes]) -> None:
     _write(path, [seed.hex() for seed in seeds])
 
 
+def write_public_keys(path: Path, seeds: Sequence[bytes]) -> bool:
+    """Put the public keys of seeds in place of those in the file beside, and keep its mode; False if there is none.
+
+    Raises OSError.
+    """
+    file = public_keys_file(path)
+    if not file.exists():
+        return False
+    keys = [SigningKey("public", seed).verifier.public_key.hex() for seed in seeds]
+    _write(file, keys, mode=stat.S_IMODE(file.stat().st_mode))
+    return True
+
+
+def public_keys_file(path: Path) -> Path:
+    """Return where the public keys of a file of seeds stand, if anywhere: `x.pub` beside `x.keys`."""
+    return path.with_name(f"{path.name.removesuffix('.keys')}.pub")
+
+
 def retired_keys(path: Path, origin: str) -> list[VerifierKey]:
     """Read the public keys that were retired from a file of seeds, under the name of an origin. Raises KeyFileError."""
     return [VerifierKey(origin, Algorithm.ED25519, key) for key in _read_retired(path)]
@@ -108,11 +128,12 @@ def _retired_file(path: Path) -> Path:
     return path.with_name(f"{path.name}.retired")
 
 
-def _write(path: Path, lines: Sequence[str]) -> None:
+def _write(path: Path, lines: Sequence[str], *, mode: int = 0o600) -> None:
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        os.fchmod(descriptor, mode)
         file.write("".join(f"{line}\n" for line in lines))
         file.flush()
         os.fsync(file.fileno())
