@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from yoyaku.audit_log.domain.watching import Believed, LogViolatedError, MalformedStateError
+from yoyaku.audit_log.domain.watching import Believed, LogViolatedError, MalformedStateError, UnknownKeysError
 from yoyaku.audit_log.entrypoints.watching import look
 from yoyaku.contracts.rpc import (
     RPC_AUDIT_LOG_CHECKPOINT_V1,
@@ -133,7 +133,6 @@ async def test_every_lie_is_named() -> None:
     assert await violation(Log(log.leaves[:4]), believed) == "truncated"
     assert await violation(Log([*log.leaves[:4], b"forged"]), believed) == "forked"
     assert await violation(Log([b"forged", *log.leaves[1:], b"more"]), believed) == "forked"
-    assert await violation(Log(log.leaves, keys=[OTHER], told_keys=[OTHER]), believed) == "signature"
     moved = SigningKey("audit.yoyaku/test/2", bytes(32))
     assert await violation(Log(log.leaves, [moved], [moved], "audit.yoyaku/test/2"), believed) == "new_tree"
     bad = {"kind": "entry_edited", "position": 3, "event_id": None, "detail": "edited"}
@@ -161,6 +160,22 @@ async def test_keys_rotate_with_overlap_only() -> None:
     assert believed.log_keys == (KEY.verifier, OTHER.verifier)
     log.keys = [OTHER]
     assert (await watched(log, believed)).log_keys == (KEY.verifier, OTHER.verifier)
+
+
+async def test_keys_that_nobody_knows_are_no_violation_and_can_be_given() -> None:
+    log = Log()
+    log.grow(2)
+    believed = await watched(log)
+    log.keys = log.told_keys = [OTHER]
+    log.grow(1)
+    with pytest.raises(UnknownKeysError, match="--key"):
+        await watched(log, believed)
+    sight = await look(log, believed, [OTHER.verifier.vkey], [])
+    assert (sight.grown_by, sight.believed.log_keys) == (1, (KEY.verifier, OTHER.verifier))
+    assert Believed.from_json(sight.believed.to_json()) == sight.believed
+    forged = Log([b"forged", *log.leaves[1:], b"more"], keys=[OTHER], told_keys=[OTHER])
+    with pytest.raises(LogViolatedError, match="forked"):
+        await look(forged, believed, [OTHER.verifier.vkey], [])
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "nonsense", '{"v": 2}'])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from yoyaku.audit_log.domain.watching import Believed, LogViolatedError
+from yoyaku.audit_log.domain.watching import Believed, LogViolatedError, UnknownKeysError
 from yoyaku.audit_log.entrypoints.cli import app
 from yoyaku.audit_log.entrypoints.commands import watch
 from yoyaku.audit_log.entrypoints.watching import Sight
@@ -69,3 +69,14 @@ def test_a_violation_ends_the_watch_and_keeps_what_was_believed(
     assert [json.loads(line)["outcome"] for line in lines[:2]] == ["consistent", "violated"]
     assert json.loads(lines[1])["kind"] == "forked"
     assert Believed.from_json((tmp_path / watch.STATE).read_text()) == known
+
+
+def test_unknown_keys_have_a_word_and_an_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(_: object) -> Sight:
+        raise UnknownKeysError("signed by unknown keys")
+
+    monkeypatch.setattr(watch._Watcher, "_look", look)
+    code, told = run("watch", "--once", "--json", "--data", str(tmp_path))
+    assert code == 4
+    assert json.loads(told.splitlines()[0])["outcome"] == "unknown_keys"
+    assert "violated" not in told

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from yoyaku.tlog.checkpoint import Checkpoint, OpenedCheckpoint, open_checkpoint
-from yoyaku.tlog.errors import MalformedError, ProofError, TlogError
+from yoyaku.tlog.errors import MalformedError, ProofError, TlogError, UnverifiedNoteError
 from yoyaku.tlog.keys import Algorithm, VerifierKey
 from yoyaku.tlog.merkle import verify_consistency
 from yoyaku.tlog.note import parse_note
@@ -24,6 +24,10 @@ class LogViolatedError(Exception):
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
+
+
+class UnknownKeysError(Exception):
+    """Only keys that are not known signed what is shown: rotated, or a forgery; nobody here can say which."""
 
 
 class MalformedStateError(ValueError):
@@ -42,11 +46,11 @@ class Believed:
     """Of the newest, as it was signed: evidence to show."""
 
     def of_log(self, note: str) -> OpenedCheckpoint:
-        """Open what the log says is its newest checkpoint. Raises LogViolatedError."""
+        """Open what the log says is its newest checkpoint. Raises LogViolatedError, UnknownKeysError."""
         return self._opened(note, "the log")
 
     def of_witness(self, note: str) -> Checkpoint:
-        """Open what the witness says it cosigned last. Raises LogViolatedError."""
+        """Open what the witness says it cosigned last. Raises LogViolatedError, UnknownKeysError."""
         opened = self._opened(note, "the witness")
         if not opened.cosignatures:
             raise LogViolatedError("signature", "what the witness shows bears no cosignature of a known key")
@@ -63,6 +67,14 @@ class Believed:
         new = [key for key in told if key not in self.log_keys and _signed(note, key)]
         return replace(self, log_keys=(*self.log_keys, *new)) if new else self
 
+    def trusting(self, log_keys: Iterable[VerifierKey], witness_keys: Iterable[VerifierKey]) -> Self:
+        """Believe further keys that the caller has from elsewhere: how a rotation without overlap is told."""
+        return replace(
+            self,
+            log_keys=tuple(dict.fromkeys((*self.log_keys, *log_keys))),
+            witness_keys=tuple(dict.fromkeys((*self.witness_keys, *witness_keys))),
+        )
+
     def _opened(self, note: str, who: str) -> OpenedCheckpoint:
         try:
             found = Checkpoint.parse(parse_note(note).text).origin
@@ -70,6 +82,9 @@ class Believed:
                 told = f"{who} shows {found}, known is {self.origin}: a new tree was begun, its first entry says why"
                 raise LogViolatedError("new_tree", told)
             return open_checkpoint(note, origin=self.origin, log_keys=self.log_keys, witness_keys=self.witness_keys)
+        except UnverifiedNoteError as unknown:
+            told = f"what {who} shows is signed by unknown keys: were they rotated? Give the new one with --key"
+            raise UnknownKeysError(f"{told} ({unknown})") from unknown
         except TlogError as wrong:
             raise LogViolatedError("signature", f"what {who} shows is not what a known key signed: {wrong}") from wrong
 
@@ -96,6 +111,8 @@ class Believed:
                 return known
             return known.extended(known.of_log(told["note"]), ())
         except (KeyError, TypeError, AttributeError, ValueError, LogViolatedError) as odd:
+            raise MalformedStateError(f"not a state file of this command: {odd}") from odd
+        except UnknownKeysError as odd:
             raise MalformedStateError(f"not a state file of this command: {odd}") from odd
 
 

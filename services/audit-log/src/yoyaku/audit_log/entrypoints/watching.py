@@ -75,15 +75,19 @@ class Sight:
 async def look(
     log: Asking, believed: Believed | None, log_vkeys: list[str], witness_vkeys: list[str], *, verify: bool = False
 ) -> Sight:
-    """Look once. `believed`: what was known before; without it the keys given count, else those that the log tells.
+    """Look once. `believed`: what was known before.
 
-    Raises LogViolatedError, MalformedKeyError, RpcUnavailableError, RpcFailedError.
+    The keys given are added to it; without it they count alone, or those that the log tells if none is given.
+
+    Raises LogViolatedError, UnknownKeysError, MalformedKeyError, RpcUnavailableError, RpcFailedError.
     """
     shown = await log.ask(RPC_AUDIT_LOG_CHECKPOINT_V1, AuditLogCheckpointRequest(), AuditLogCheckpointReply)
     standing = await log.ask(RPC_AUDIT_LOG_STATUS_V1, AuditLogStatusRequest(), AuditLogStatusReply)
     if believed is None:
         log_keys = keys_of(log_vkeys or standing.verifier_keys)
         believed = first_belief(shown.note, log_keys, keys_of(witness_vkeys or standing.witness_keys))
+    else:
+        believed = believed.trusting(keys_of(log_vkeys), keys_of(witness_vkeys))
     opened = believed.of_log(shown.note)
     before = believed.newest
     proof = [] if before is None else await _proof(log, shown.epoch, before, opened.checkpoint)

@@ -1,6 +1,7 @@
 """`yoyaku audit watch`: an independent eye on the log, which believes nothing but keys, signatures and proofs.
 
-Exit codes: 1 the log is violated, or was interrupted at the terminal, 2 wrong usage, 3 nobody answered (with --once).
+Exit codes: 1 the log is violated, or was interrupted at the terminal, 2 wrong usage, 3 nobody answered (with --once),
+4 only keys that are not known signed what is shown.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from yoyaku.audit_log.domain.watching import Believed, LogViolatedError, MalformedStateError
+from yoyaku.audit_log.domain.watching import Believed, LogViolatedError, MalformedStateError, UnknownKeysError
 from yoyaku.audit_log.entrypoints.commands.asking import (
     DATA,
     EXIT_REFUSED,
@@ -36,6 +37,7 @@ from yoyaku.messaging.rpc import RpcFailedError, RpcUnavailableError
 from yoyaku.tlog.errors import MalformedKeyError
 
 VERIFY_EVERY_SECONDS: Final = 3600.0
+EXIT_UNKNOWN_KEYS: Final = 4
 STATE: Final = "audit-watch.json"
 SHOWN_LOOKS: Final = 15
 LARGEST_STATE_BYTES: Final = 1_000_000
@@ -50,10 +52,11 @@ def watch_command(
         bool, typer.Option("--verify", help="Have the log verify itself, too: now and each hour.")
     ] = False,
     key: Annotated[
-        list[str] | None, typer.Option("--key", metavar="VKEY", help="A key of the log, at the start.")
+        list[str] | None, typer.Option("--key", metavar="VKEY", help="A key of the log, at the start or a further one.")
     ] = None,
     witness: Annotated[
-        list[str] | None, typer.Option("--witness", metavar="VKEY", help="A key of the witness, at the start.")
+        list[str] | None,
+        typer.Option("--witness", metavar="VKEY", help="A key of the witness, at the start or a further one."),
     ] = None,
     state: Annotated[
         Path | None, typer.Option("--state", metavar="FILE", help=f"What is believed; else {STATE} in the data folder.")
@@ -64,14 +67,16 @@ def watch_command(
     """Watch that the log only grows. Without --key the keys that it tells at the first look are believed."""
     file = data / STATE if state is None else state
     believed = _read(file)
-    if believed is not None and (key or witness):
-        fail(f"{file} holds the keys already; give another --state to begin anew", EXIT_USAGE)
     watcher = _Watcher(data, file, believed, key or [], witness or [], verify=verify)
     try:
         with _shown(as_json=as_json, once=once) as show:
             asyncio.run(watcher.run(show, every_seconds=every, once=once))
     except LogViolatedError as violated:
         _violated(violated, file, as_json=as_json)
+    except UnknownKeysError as unknown:
+        if as_json:
+            typer.echo(json.dumps({"at": _now(), "outcome": "unknown_keys", "detail": str(unknown)}))
+        fail(str(unknown), EXIT_UNKNOWN_KEYS)
     except MalformedKeyError as error:
         fail(str(error), EXIT_USAGE)
     except _AWAY as error:
@@ -89,7 +94,7 @@ class _Watcher:
         self._verify_at = 0.0
 
     async def run(self, show: "_Show", *, every_seconds: float, once: bool) -> None:
-        """Look again and again. Raises LogViolatedError; with `once` also why nobody could be asked."""
+        """Look again and again. Raises LogViolatedError, UnknownKeysError; with `once` why nobody could be asked."""
         while True:
             try:
                 show.sight(await self._look())
