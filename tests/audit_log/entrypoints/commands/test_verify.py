@@ -95,3 +95,11 @@ def test_a_proof_that_proves_nothing_exits_with_1(history: History, tmp_path: Pa
     done = run("check", file, *TRUSTED)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("error: the entry is not in the signed tree")
+
+
+def test_a_witness_whom_no_checkpoint_names_is_wrong_usage(export: Path) -> None:
+    stranger = Signer("witness.example/w1", kind=4, seed=3)
+    done = run("verify", export, "--key", LOG.vkey, "--witness", stranger.vkey)
+    assert done.exit_code == 2
+    assert "no checkpoint in this folder names witness.example/w1+" in done.stderr
+    assert run("verify", export, *TRUSTED, "--witness", stranger.vkey).exit_code == 0

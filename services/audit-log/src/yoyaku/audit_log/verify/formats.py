@@ -152,6 +152,14 @@ class Trust:
         return Checkpoint(where, origin, size, root, tuple(signed), tuple(cosigned))
 
 
+def names_of(data: bytes) -> set[str]:
+    """Return which keys a note bears lines of, as `Key` is written; nothing is verified. Empty for what is no note."""
+    try:
+        return {f"{name}+{signature[:4].hex()}" for name, signature in map(_signature, _parts_of_note(data)[1])}
+    except DamageError:
+        return set()
+
+
 def _parts_of_note(data: bytes) -> tuple[str, list[str]]:
     try:
         note = data.decode()

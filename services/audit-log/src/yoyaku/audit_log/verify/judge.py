@@ -49,6 +49,8 @@ def verify(
         raise InputError(str(error)) from None
     anchors = Anchors(export, trust, report)
     head = anchors.head()
+    if witnesses and not report.findings and not any(one.cosigned_by for one in elsewhere):
+        _know_a_witness(anchors, trust)
     if head is None:
         return report
     report.origin, report.size, report.root = head.origin, head.size, base64.b64encode(head.root).decode()
@@ -60,6 +62,20 @@ def verify(
     _judge_witnesses(walk, trust, limits)
     _tell_what_was_not_checked(walk, trust, told=bool(elsewhere))
     return report
+
+
+def _know_a_witness(anchors: Anchors, trust: Trust) -> None:
+    """Refuse to judge by witnesses of whom no checkpoint bears a line: likelier the wrong key than a damaged log."""
+    found: set[str] = set()
+    for names in anchors.names():
+        found |= names
+        if not found.isdisjoint(trust.witnesses):
+            return
+    others = ", ".join(sorted(found)[:8])
+    raise InputError(
+        f"no checkpoint in this folder names {', '.join(trust.witnesses)} (they are by {others}): is it the right "
+        "key of a witness? Without --witness the rest is verified"
+    )
 
 
 class Judge:

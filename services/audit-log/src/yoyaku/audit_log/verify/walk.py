@@ -25,6 +25,7 @@ from .formats import (
     Tree,
     Trust,
     UnknownSignerError,
+    names_of,
     peaks_of,
     tile_name,
 )
@@ -118,6 +119,14 @@ class Anchors:
         else:
             raise InputError("checkpoint: no such file; is this the folder of an export?")
         return self._newest_beyond(-1)
+
+    def names(self) -> Iterator[set[str]]:
+        """Yield which keys each checkpoint of the export bears lines of, unverified."""
+        for name in ("checkpoint", *(f"checkpoints/{size}" for size in self._sizes)):
+            try:
+                yield names_of(self._export.read(name, NOTE_LIMIT) or b"")
+            except DamageError:
+                continue
 
     def _newest_beyond(self, size: int) -> Checkpoint | None:
         for kept in reversed(self._sizes):
