@@ -11,6 +11,7 @@ from yoyaku.audit_log.adapters.postgres.entries import PostgresEntries
 from yoyaku.audit_log.adapters.postgres.epochs import PostgresEpochs, SignedInDatabase
 from yoyaku.audit_log.adapters.postgres.log import PostgresLog
 from yoyaku.audit_log.adapters.postgres.occurred_blocks import OccurredBlocks
+from yoyaku.audit_log.adapters.postgres.sealing_reads import PostgresSealingReads
 from yoyaku.audit_log.adapters.postgres.standing import PostgresStanding
 from yoyaku.audit_log.adapters.postgres.stored_log import PostgresStoredLog
 from yoyaku.audit_log.domain.search import Query
@@ -144,6 +145,7 @@ async def test_a_head_that_is_gone_or_absurd_is_made_anew(
         assert (await entries.find(Query(limit=2), 10_000)).next_position == 300
         assert (await PostgresStanding(pool)()).next_position == 300
         assert [one.end_position for one in await PostgresStoredLog(pool).epochs()] == [300]
+        assert (await PostgresSealingReads(pool).head_time()).year >= 2026
     async with a_term() as (record, told):
         await record([fact(number) for number in range(300, 305)])
         (violation,) = await told()

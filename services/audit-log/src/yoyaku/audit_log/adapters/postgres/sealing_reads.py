@@ -15,7 +15,8 @@ from yoyaku.postgres.transaction import single_statement, transaction
 
 _HEAD_TIME: Final = """
 SELECT coalesce((SELECT last_recorded_at FROM audit_head WHERE isfinite(last_recorded_at)),
-                (SELECT recorded_at FROM audit_entry ORDER BY position DESC LIMIT 1), '1970-01-01T00:00:00Z')
+                (SELECT recorded_at FROM audit_entry ORDER BY position DESC LIMIT 1),
+                '1970-01-01T00:00:00Z') AS last_recorded_at
 """
 _EPOCHS: Final = """
 SELECT epoch, origin, first_position, lead(first_position) OVER (ORDER BY epoch) AS end_position
