@@ -13,8 +13,8 @@ from yoyaku.embedded.story.stage import Stage, described
 _READ = "SELECT leaf FROM audit_entry WHERE position = $1"
 _WRITE = "UPDATE audit_entry SET leaf = $2 WHERE position = $1"
 _ROOM = b'"room_id":'
-_SHOWN = ("first bad:", "entries:", "signed:", "cosigned:", "type:", "subject:", "tree:")
-_WIDTH = 112
+_SHOWN = ("first bad:", "entries:", "signed:", "cosigned:", "type:", "subject:")
+_WIDTH = 96
 _WITNESS_LINE = "Key: "
 DAMAGED = 1
 
@@ -43,6 +43,7 @@ async def booking_is_proven(stage: Stage) -> None:
     )
     keys = await _keys(stage)
     exported = await stage.house.operate("audit", "export", "--to", str(outside / "export"))
+    _show(stage, "yoyaku audit export --to export")
     stage.must_hold("the audit log is exported as files", (outside / "export" / "checkpoint").exists(), exported)
     await _verified(stage, "without database, network or service, the export is whole", outside / "export", keys)
     await _one_file_proves(stage, entry, outside / "booking.tlog-proof", keys)
@@ -92,6 +93,7 @@ async def _byte_is_flipped_and_put_back(stage: Stage, position: int, outside: Pa
         stage.holds("the database says what they want", await _leaf_of(stage, position) == forged, position)
         await stage.house.operate("audit", "export", "--to", str(outside / "forged"))
         code, words = await stage.house.outside("audit", "verify", str(outside / "forged"), *keys.options)
+        _show(stage, "yoyaku audit export --to forged")
         _show(stage, "yoyaku audit verify forged --key … --witness …", words)
         stage.holds(
             f"the verifier refuses the new export and names entry {position}",
@@ -101,12 +103,12 @@ async def _byte_is_flipped_and_put_back(stage: Stage, position: int, outside: Pa
     finally:
         await _overwrite(stage, position, leaf)
     await stage.house.operate("audit", "export", "--to", str(outside / "healed"))
+    _show(stage, "yoyaku audit export --to healed")
     await _verified(stage, "with the byte put back, the log is whole again", outside / "healed", keys)
 
 
 async def _verified(stage: Stage, text: str, folder: Path, keys: Keys) -> None:
     code, words = await stage.house.outside("audit", "verify", str(folder), *keys.options)
-    _show(stage, f"yoyaku audit export --to {folder.name}")
     _show(stage, f"yoyaku audit verify {folder.name} --key … --witness …", words)
     stage.holds(text, code == 0 and words.startswith("WHOLE"), words)
 
