@@ -7,6 +7,7 @@ import pytest
 from yoyaku.embedded.ports import (
     HIGHEST_PORT,
     LOOPBACK,
+    NoFreePortError,
     PortForbiddenError,
     PortTakenError,
     RememberedPorts,
@@ -54,6 +55,30 @@ def test_a_port_is_the_same_next_time(tmp_path):
     first = RememberedPorts(file).port_for("nats")
     assert RememberedPorts(file).port_for("nats") == first
     assert RememberedPorts(file).port_for("postgres") != first
+
+
+def only_these(monkeypatch, *ports):
+    monkeypatch.setattr("yoyaku.embedded.ports.choosable_ports", lambda: list(ports))
+    monkeypatch.setattr("yoyaku.embedded.ports._given", set())
+
+
+def test_two_servers_that_do_not_listen_yet_get_different_ports(monkeypatch):
+    one, other = choose_port(), choose_port()
+    only_these(monkeypatch, one, other)
+    assert {choose_port(), choose_port()} == {one, other}
+    with pytest.raises(NoFreePortError):
+        choose_port()
+
+
+def test_no_two_names_of_a_folder_have_the_same_port_also_over_two_processes(tmp_path, monkeypatch):
+    one, other = choose_port(), choose_port()
+    file = tmp_path / "ports.json"
+    file.write_text(f'{{"nats": {one}}}')
+    only_these(monkeypatch, one, other)
+    assert RememberedPorts(file).port_for("worker-health") == other
+    file.write_text(f'{{"nats": {one}, "worker-health": {one}}}')
+    only_these(monkeypatch, one, other)
+    assert RememberedPorts(file).port_for("worker-health") == other
 
 
 def test_a_remembered_port_that_is_taken_meanwhile_is_chosen_again(tmp_path, taken):

@@ -8,7 +8,9 @@ holds the port the server needs back.
 import json
 import random
 import socket
+from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 import psutil
 
@@ -16,6 +18,7 @@ LOOPBACK = "127.0.0.1"
 LOWEST_PORT = 20_000
 HIGHEST_PORT = 32_000
 _ATTEMPTS = 200
+_given: Final[set[int]] = set()
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -63,12 +66,17 @@ def choosable_ports() -> range:
     return range(min(LOWEST_PORT, highest // 2), highest + 1)
 
 
-def choose_port() -> int:
-    """Return a free port of loopback, at random. Raises NoFreePortError."""
+def choose_port(*, besides: Collection[int] = ()) -> int:
+    """Return a free port of loopback, at random, that is not in `besides`, and never the same twice in one process.
+
+    A port is free until its server listens, so being free does not tell whether it was given to another one already.
+    Raises NoFreePortError.
+    """
     ports = choosable_ports()
     for _ in range(_ATTEMPTS):
         port = random.choice(ports)  # noqa: S311 -- spreads the choices, protects nothing
-        if is_free(port):
+        if port not in _given and port not in besides and is_free(port):
+            _given.add(port)
             return port
     raise NoFreePortError(f"no free port between {ports[0]} and {ports[-1]} after {_ATTEMPTS} attempts")
 
@@ -107,7 +115,10 @@ def describe_holder(port: int) -> str:
 
 
 class RememberedPorts:
-    """The ports of one data folder, kept in a file, so that the next start gives the same addresses."""
+    """The ports of one data folder, kept in a file, so that the next start gives the same addresses.
+
+    Invariant: no two names have the same port.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -120,8 +131,10 @@ class RememberedPorts:
         if fixed:
             port = require_free(fixed)
         else:
-            last = self._read().get(name, 0)
-            port = last if last and is_free(last) else choose_port()
+            others = self._read()
+            last = others.pop(name, 0)
+            is_own = last not in others.values()
+            port = last if last and is_own and is_free(last) else choose_port(besides=others.values())
         self._write({**self._read(), name: port})
         return port
 
