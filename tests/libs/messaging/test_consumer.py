@@ -359,3 +359,16 @@ async def test_failures_dead_letters_and_ages_are_measured_by_stream_consumer_an
         ("retries", *labels): 4,
         ("dead_letters", *labels): 1,
     }
+
+
+@pytest.mark.requirement("EV-07")
+async def test_what_follows_from_an_event_that_nobody_records_stays_in_its_trace(
+    publisher, consume, seen, until
+) -> None:
+    await publisher.publish(traceparent=f"00-{7:032x}-{7:016x}-00")
+    active: list[trace.SpanContext] = []
+    seen.before = lambda _: active.append(trace.get_current_span().get_span_context())
+    await consume(seen)
+    await until(lambda: seen.events)
+    assert [(one.trace_id, one.trace_flags.sampled) for one in active] == [(7, False)]
+    assert trace.get_current_span(seen.events[0].context).get_span_context().trace_id == 7

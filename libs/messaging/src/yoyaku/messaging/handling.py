@@ -49,6 +49,7 @@ class _Delivery:
     message: Msg
     event: ReceivedEvent
     span: Span
+    consumer: str
     open: bool = True
 
     @property
@@ -57,7 +58,7 @@ class _Delivery:
         known = event.envelope is not None and not event.unknown_type
         return {
             "stream": event.stream,
-            "consumer": self.message.metadata.consumer,
+            "consumer": self.consumer,
             "type": event.type if known else "unknown",
         }
 
@@ -113,13 +114,19 @@ class BatchHandling:
 
         def start_handling(event_type: str) -> Context:
             nonlocal span
+            above = trace.get_current_span(parent)
+            known = above.get_span_context()
+            if known.is_valid and not known.trace_flags.sampled:
+                # The sampler follows its parent: a span of our own would record nothing, and costs CPU all the same.
+                span = above
+                return parent
             span = self._tracer.start_span(f"process {event_type}", context=parent, kind=SpanKind.CONSUMER)
             return trace.set_span_in_context(span, parent)
 
         event = receive(message, start_handling)
         if span.is_recording():
             span.set_attributes(self._attributes(event))
-        return _Delivery(message, event, span)
+        return _Delivery(message, event, span, self._spec.durable)
 
     def _attributes(self, event: ReceivedEvent) -> dict[str, str | int]:
         return {
@@ -190,13 +197,15 @@ class BatchHandling:
             logger.bind(consumer=self._spec.durable).info("consumption goes on")
         self.paused_since = self.problem = None
         now = datetime.now(UTC)
-        calls: dict[str, dict[str, str]] = {}
+        calls: dict[tuple[str, bool], dict[str, str]] = {}
         for delivery in deliveries:
-            labels = delivery.labels
-            calls[labels["type"]] = labels
+            kind = (delivery.event.type, delivery.event.unknown_type)
+            labels = calls.get(kind)
+            if labels is None:
+                labels = calls[kind] = delivery.labels
             if delivery.event.envelope is not None:
                 telemetry.event_age.record(max(0.0, (now - delivery.event.envelope.time).total_seconds()), labels)
-        for labels in calls.values():
+        for labels in {labels["type"]: labels for labels in calls.values()}.values():
             telemetry.handle_duration.record(seconds, labels)
 
     async def _acknowledge(self, delivery: _Delivery) -> None:
