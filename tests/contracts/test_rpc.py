@@ -30,3 +30,10 @@ def test_an_answer_ignores_what_it_does_not_know() -> None:
 @pytest.mark.requirement("EV-03")
 def test_relays_of_a_service_listen_to_one_subject() -> None:
     assert wake_subject("booking") == "wake.outbox.booking"
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+def test_a_moment_that_utc_cannot_hold_is_refused_by_its_field(text: str) -> None:
+    with pytest.raises(ValidationError, match="years 1 to 9999") as refused:
+        AuditLogSearchRequest.model_validate_json(f'{{"requested_by": "operator", "occurred_from": "{text}"}}')
+    assert refused.value.errors()[0]["loc"] == ("occurred_from",)

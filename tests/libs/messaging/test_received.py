@@ -75,3 +75,13 @@ def test_an_unknown_version_is_told_apart_from_what_nobody_could_read() -> None:
     assert event.unknown_type
     with pytest.raises(UnknownVersionError, match=r"booking\.room\.created\.v2"):
         event.event()
+
+
+@pytest.mark.requirement("EV-05")
+def test_a_moment_in_the_body_that_utc_cannot_hold_is_a_problem_and_no_crash() -> None:
+    event = received(
+        b'{"closure_id":"1","room_id":1,"starts_at":"0001-01-01T00:00:00+23:59"}',
+        **{"ce-type": "booking.room.closed.v1"},
+    )
+    assert "starts_at" in (event.problem or "")
+    assert event.envelope is not None

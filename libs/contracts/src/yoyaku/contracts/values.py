@@ -18,7 +18,10 @@ def _text_of(value: object) -> object:
 
 
 def _in_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC this moment is not within the years 1 to 9999") from error
 
 
 def canonical_address(text: str) -> str:
@@ -38,7 +41,7 @@ Identifier = Annotated[str, BeforeValidator(_text_of), Field(min_length=1, max_l
 """An opaque id as text; a UUID is taken and written in its usual form."""
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-"""A moment in UTC; another zone is converted, a naive time is refused."""
+"""A moment in UTC; another zone is converted; a naive time, or one outside the years 1 to 9999, is refused."""
 
 ClientAddress = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(canonical_address), Personal()]
 """The network address of a client in canonical form."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from pydantic_core import to_json
 from starlette.requests import Request
@@ -24,7 +24,7 @@ def link_to_next(request: Request, **changed: str | None) -> dict[str, str]:
     if any(value is None for value in changed.values()):
         return {}
     query = {**request.query_params, **changed}
-    return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
+    return {"Link": f'<{_path(request)}?{urlencode(query)}>; rel="next"'}
 
 
 def page_links(request: Request, **position: str | None) -> dict[str, str]:
@@ -42,7 +42,12 @@ def address_with(request: Request, **changed: str | None) -> str:
     """Return the request's own address, relative to the server's root, with parameters changed, or left out by None."""
     query = [(name, value) for name, value in request.query_params.multi_items() if name not in changed]
     query += [(name, value) for name, value in changed.items() if value is not None]
-    return f"{request.url.path}?{urlencode(query)}" if query else request.url.path
+    return f"{_path(request)}?{urlencode(query)}" if query else _path(request)
+
+
+def _path(request: Request) -> str:
+    """Return the path as a caller writes it: what is not ASCII, or could end a link, is escaped (RFC 3986, 2.1)."""
+    return quote(request.scope["path"], safe="/:@!$&'*+=-._~", errors="replace")
 
 
 def tagged_reply(request: Request, body: Any, headers: Mapping[str, str]) -> Response:
