@@ -5,7 +5,8 @@ log cannot be reached.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Final, NoReturn, TypeVar
@@ -13,6 +14,7 @@ from typing import Annotated, Final, NoReturn, TypeVar
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.text import Text
 
 from yoyaku.messaging.administration import BusUnreachableError, settings_for
 from yoyaku.messaging.broker import BusError, ServiceBroker, make_broker, start_broker
@@ -78,6 +80,17 @@ def asked(data: Path, questions: Callable[[AuditLog], Awaitable[Told]]) -> Told:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """End the command with one line for people and an exit code."""
-    err.print(f"[red]error:[/red] {message}", highlight=False)
+    """End the command with one line for people and an exit code; nothing in the line is markup."""
+    err.print(Text.assemble(("error:", "red"), " ", message))
     raise typer.Exit(code)
+
+
+def tell(message: str, *, style: str = "") -> None:
+    """Print one line for people beside the output; nothing in it is markup."""
+    err.print(Text(message, style=style))
+
+
+def trusting(verifier_keys: Iterable[str], witness_keys: Iterable[str]) -> str:
+    """Return the options by which the offline verifier trusts these keys, as a shell takes them."""
+    given = [("--key", key) for key in verifier_keys] or [("--key", "VKEY")]
+    return shlex.join(word for option in [*given, *(("--witness", key) for key in witness_keys)] for word in option)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from yoyaku.audit_log.entrypoints.commands.asking import (
     DATA,
@@ -17,8 +16,8 @@ from yoyaku.audit_log.entrypoints.commands.asking import (
     DataOption,
     JsonOption,
     asked,
-    err,
     fail,
+    tell,
 )
 from yoyaku.contracts.rpc import (
     RPC_AUDIT_LOG_CHECKPOINT_V1,
@@ -76,7 +75,7 @@ def checkpoint_command(
         return
     typer.echo(newest.note, nl=False)
     if old is not None:
-        err.print(f"the log of {newest.size} entries begins with the {old.size} of {since}")
+        tell(f"the log of {newest.size} entries begins with the {old.size} of {since}")
 
 
 def _extends(
@@ -106,10 +105,10 @@ def check_signed(note: Note, vkeys: Iterable[str], name: str) -> bool:
         keys = [VerifierKey(origin, key.algorithm, key.public_key) for key in map(VerifierKey.parse, vkeys)]
         verify(note, keys)
     except UnverifiedNoteError:
-        err.print(f"[yellow]{escape(name)}: none of the keys that sign now signed it; is it by a retired one?[/yellow]")
+        tell(f"{name}: none of the keys that sign now signed it; is it by a retired one?", style="yellow")
         return False
     except (InvalidSignatureError, MalformedKeyError) as error:
-        fail(f"{escape(name)}: the signature does not verify: {escape(str(error))}", EXIT_USAGE)
+        fail(f"{name}: the signature does not verify: {error}", EXIT_USAGE)
     return True
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from yoyaku.audit_log.entrypoints.commands.asking import (
     DATA,
@@ -19,8 +20,8 @@ from yoyaku.audit_log.entrypoints.commands.asking import (
     DataOption,
     JsonOption,
     asked,
-    err,
     fail,
+    tell,
 )
 from yoyaku.contracts.rpc import RPC_AUDIT_LOG_STATUS_V1, AuditLogStatusReply, AuditLogStatusRequest
 
@@ -51,12 +52,12 @@ def _show(part: dict[str, Any]) -> None:
         out.print()
         out.print(_gaps(part["gaps"]))
     if part["looked_at"] is None:
-        err.print("no look was taken yet")
+        tell("no look was taken yet")
     else:
         stated = f"stated at {part['stated_at'][:19]}Z" if part["stated_at"] else "not stated yet"
-        err.print(f"looked at {part['looked_at'][:19]}Z, {stated}")
+        tell(f"looked at {part['looked_at'][:19]}Z, {stated}")
     for service in part["unanswered"]:
-        err.print(f"[yellow]{service} did not answer: what it published last may be missing unseen[/yellow]")
+        tell(f"{service} did not answer: what it published last may be missing unseen", style="yellow")
 
 
 def _sources(sources: list[dict[str, Any]]) -> Table:
@@ -67,7 +68,9 @@ def _sources(sources: list[dict[str, Any]]) -> Table:
     for one in sources:
         is_whole = one["complete_to"] >= one["highest"]
         style = "" if is_whole and not one["lost"] else "yellow"
-        table.add_row(one["source"], str(one["complete_to"]), str(one["highest"]), str(one["lost"] or ""), style=style)
+        table.add_row(
+            Text(one["source"]), str(one["complete_to"]), str(one["highest"]), str(one["lost"] or ""), style=style
+        )
     return table
 
 
@@ -78,9 +81,9 @@ def _gaps(gaps: list[dict[str, Any]]) -> Table:
     for one in gaps:
         first, last = one["first_number"], one["last_number"]
         table.add_row(
-            one["source"],
+            Text(one["source"]),
             str(first) if first == last else f"{first} to {last}",
-            one["reason"],
+            Text(one["reason"]),
             one["found_at"][:19],
             f"{one['asked_count']} times" if one["asked_count"] else "",
         )

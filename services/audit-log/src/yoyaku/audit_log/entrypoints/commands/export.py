@@ -1,6 +1,7 @@
 """`yoyaku audit export`: the log as files that anybody can check, with any client of C2SP tlog-tiles."""
 
 import base64
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,20 +13,33 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from yoyaku.audit_log.domain.files import NoSuchFileError
-from yoyaku.audit_log.entrypoints.commands.asking import DATA, EXIT_REFUSED, AuditLog, DataOption, asked, err, fail
+from yoyaku.audit_log.entrypoints.commands.asking import (
+    DATA,
+    EXIT_REFUSED,
+    AuditLog,
+    DataOption,
+    asked,
+    fail,
+    tell,
+    trusting,
+)
 from yoyaku.audit_log.entrypoints.commands.export_folder import ExportFolder
 from yoyaku.audit_log.usecases.export_log import ExportLog, ExportRefusedError, Progress
 from yoyaku.contracts.rpc import (
     RPC_AUDIT_LOG_CHECKPOINT_V1,
     RPC_AUDIT_LOG_FILE_V1,
+    RPC_AUDIT_LOG_STATUS_V1,
     AuditLogCheckpointReply,
     AuditLogCheckpointRequest,
     AuditLogFileReply,
     AuditLogFileRequest,
+    AuditLogStatusReply,
+    AuditLogStatusRequest,
 )
 from yoyaku.messaging.rpc import RpcFailedError
 from yoyaku.messaging.topology import OPERATOR
 from yoyaku.tlog.errors import TlogError
+from yoyaku.tlog.keys import VerifierKey
 
 FILE_SECONDS = 60.0
 NOT_FOUND = "not_found"
@@ -41,7 +55,8 @@ def export_command(
 ) -> None:
     """Write entries, tiles and checkpoints up to the newest checkpoint. What is whole in DIR already is kept."""
 
-    async def export(log: AuditLog) -> tuple[AuditLogCheckpointReply, Progress]:
+    async def export(log: AuditLog) -> tuple[AuditLogCheckpointReply, Progress, str]:
+        standing = await log.ask(RPC_AUDIT_LOG_STATUS_V1, AuditLogStatusRequest(), AuditLogStatusReply)
         newest = await log.ask(
             RPC_AUDIT_LOG_CHECKPOINT_V1, AuditLogCheckpointRequest(epoch=epoch), AuditLogCheckpointReply
         )
@@ -52,19 +67,21 @@ def export_command(
                 ExportFolder(to),
                 lambda progress: bar.update(task, completed=progress.done, total=progress.total),
             )
-            return newest, await exporting(newest.note)
+            done = await exporting(newest.note)
+        keys = [VerifierKey.parse(key) for key in standing.verifier_keys]
+        named = [VerifierKey(newest.origin, key.algorithm, key.public_key).vkey for key in keys]
+        return newest, done, trusting(named, standing.witness_keys)
 
     try:
-        newest, done = asked(data, export)
+        newest, done, trusted = asked(data, export)
     except (ExportRefusedError, TlogError) as error:
         fail(f"{to}: {error}", EXIT_REFUSED)
     typer.echo(f"{newest.origin}: {newest.size} entries in {to}")
     gone = f", {done.gone} bundles of deleted entries are gone" if done.gone else ""
-    gone += f", [red]{done.damaged} files are missing or not whole[/red]" if done.damaged else ""
-    err.print(
-        f"{done.written} files written, {done.kept} kept, {done.checkpoints} checkpoints, {done.bodies} bodies{gone}; "
-        f"check it: yoyaku audit verify {to} --key VKEY"
-    )
+    tell(f"{done.written} files written, {done.kept} kept, {done.checkpoints} checkpoints, {done.bodies} bodies{gone}")
+    if done.damaged:
+        tell(f"{done.damaged} files are missing or not whole", style="red")
+    tell(f"check it: yoyaku audit verify {shlex.quote(str(to))} {trusted}")
 
 
 class FilesOfLog:

@@ -121,7 +121,10 @@ def retire_command(
     ] = False,
     data: DataOption = DATA,
 ) -> None:
-    """Take a key away: it signs no more. What it signed stays valid for who knows its vkey."""
+    """Take a key away: it signs no more. What it signed stays valid for who knows its vkey.
+
+    On an idle log make an entry first (`yoyaku audit search --limit 1`), so that a key that stays has signed one.
+    """
     path, origin = _file(file, data), origin_of(environment, epoch)
     try:
         number = int(key_id, 16)

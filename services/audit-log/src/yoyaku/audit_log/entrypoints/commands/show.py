@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -19,11 +20,19 @@ from yoyaku.audit_log.entrypoints.commands.asking import (
     DataOption,
     JsonOption,
     asked,
-    err,
     fail,
+    tell,
+    trusting,
 )
 from yoyaku.audit_log.entrypoints.entry_view import entry_view
-from yoyaku.contracts.rpc import RPC_AUDIT_LOG_SHOW_V1, AuditLogShowReply, AuditLogShowRequest
+from yoyaku.contracts.rpc import (
+    RPC_AUDIT_LOG_SHOW_V1,
+    RPC_AUDIT_LOG_STATUS_V1,
+    AuditLogShowReply,
+    AuditLogShowRequest,
+    AuditLogStatusReply,
+    AuditLogStatusRequest,
+)
 from yoyaku.messaging.topology import OPERATOR
 
 PATIENCE_SECONDS: Final = 10.0
@@ -61,16 +70,17 @@ def prove_command(
     """Write a file that proves one entry to anybody who has the log's public key. That you asked is recorded."""
     question = _question(entry)
 
-    async def ask(log: AuditLog) -> AuditLogShowReply:
+    async def ask(log: AuditLog) -> tuple[AuditLogShowReply, str]:
         reply = await log.ask(RPC_AUDIT_LOG_SHOW_V1, question, AuditLogShowReply)
         for _ in range(int(PATIENCE_SECONDS / _AGAIN_SECONDS)):
             if reply.proof is not None:
                 break
             await asyncio.sleep(_AGAIN_SECONDS)
             reply = await log.ask(RPC_AUDIT_LOG_SHOW_V1, question, AuditLogShowReply)
-        return reply
+        standing = await log.ask(RPC_AUDIT_LOG_STATUS_V1, AuditLogStatusRequest(), AuditLogStatusReply)
+        return reply, trusting(standing.verifier_keys, standing.witness_keys)
 
-    reply = asked(data, ask)
+    reply, trusted = asked(data, ask)
     if reply.proof is None:
         fail(f"no checkpoint covers entry {reply.entry.position} yet; try again in a moment", EXIT_REFUSED)
     path = to or Path(f"entry-{reply.entry.position}.tlog-proof")
@@ -80,7 +90,8 @@ def prove_command(
         fail(f"{path}: {error.strerror}", EXIT_REFUSED)
     typer.echo(str(path))
     size = len(base64.b64decode(reply.leaf))
-    err.print(f"entry {reply.entry.position}, {size} bytes; check it: yoyaku audit check {path} --key VKEY")
+    tell(f"entry {reply.entry.position}, {size} bytes")
+    tell(f"check it: yoyaku audit check {shlex.quote(str(path))} {trusted}")
 
 
 def _question(entry: str) -> AuditLogShowRequest:

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from yoyaku.audit_log.entrypoints.commands.asking import EXIT_REFUSED, EXIT_USAGE, JsonOption, fail
@@ -105,9 +104,9 @@ def _usage_errors() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        fail(escape(str(error)), EXIT_USAGE)
+        fail(str(error), EXIT_USAGE)
     except DamageError as error:
-        fail(escape(str(error)), EXIT_REFUSED)
+        fail(str(error), EXIT_REFUSED)
 
 
 @contextmanager
