@@ -1,6 +1,7 @@
 """`yoyaku audit verify` and `check`, in this process: what they print, and their exit codes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_a_damaged_export_names_the_entry_in_lines_and_in_json(export: Path) -> 
         ((*TRUSTED, "--since", "nowhere"), "nowhere: no such file"),
         ((*TRUSTED, "--since", __file__), "test_verify.py: not a checkpoint"),
         ((*TRUSTED, "--tolerance", "-1"), "greater than or equal to 0"),
-        ((), "--key"),
+        ((), "no --key: whom do you trust? The log's keys are told by `yoyaku audit keys list`"),
     ],
 )
 def test_what_cannot_be_used_is_said_and_exits_with_2(arguments: tuple[str, ...], words: str, export: Path) -> None:
@@ -69,6 +70,13 @@ def test_what_cannot_be_used_is_said_and_exits_with_2(arguments: tuple[str, ...]
     assert done.exit_code == 2, done.output
     assert words in done.stderr
     assert done.stdout == ""
+
+
+def test_the_wrong_one_of_the_two_commands_names_the_other(export: Path) -> None:
+    for command, path, other in (("verify", export / "checkpoint", "audit check"), ("check", export, "audit verify")):
+        done = run(command, path, *TRUSTED)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert other in done.stderr
 
 
 def test_a_folder_that_is_no_export_exits_with_2(tmp_path: Path) -> None:
@@ -85,6 +93,10 @@ def test_a_proof_is_checked_and_its_entry_printed(history: History, tmp_path: Pa
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("PROVEN  entry 17 of audit.yoyaku/test/1\n")
     assert 'subject:      "reservation/17"\n' in done.stdout
+    entry = json.loads(history.leaves[17])
+    assert f'correlation:  "{entry["correlation_id"]}"\n' in done.stdout
+    assert f"body:         {json.dumps(entry['body'])}\n" in done.stdout
+    assert re.search(r"^cosigned:     20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ by witness.yoyaku/test", done.stdout, re.M)
     assert json.loads(run("check", file, *TRUSTED, "--json").stdout)["entry"] == json.loads(history.leaves[17])
     assert run("check", file, *TRUSTED, "--entry-only").stdout == history.leaves[17].decode() + "\n"
 

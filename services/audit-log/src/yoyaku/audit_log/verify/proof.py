@@ -54,10 +54,24 @@ class Proven:
     def lines(self) -> Iterator[str]:
         """Say it to people."""
         yield f"PROVEN  entry {self.entry.get('position')} of {self.checkpoint.origin}"
-        for name in ("recorded_at", "occurred_at", "type", "actor", "subject", "source", "number", "event_id"):
+        for name in (
+            "recorded_at",
+            "occurred_at",
+            "type",
+            "actor",
+            "subject",
+            "correlation_id",
+            "source",
+            "number",
+            "event_id",
+        ):
             if name in self.entry:
-                yield f"{name + ':':14}{json.dumps(self.entry[name])}"
-        yield f"{'tree:':14}{self.checkpoint.size:,} entries, signed by {self.checkpoint.signers}"
+                yield f"{name.replace('correlation_id', 'correlation') + ':':14}{json.dumps(self.entry[name])}"
+        if "body" in self.entry:
+            yield f"{'body:':14}{json.dumps(self.entry['body'])}"
+        yield f"{'tree:':14}{self.checkpoint.size:,} entries, signed by {', '.join(self.checkpoint.signed_by)}"
+        for name, when in self.checkpoint.cosigned_by:
+            yield f"{'cosigned:':14}{utc(when)} by {name}"
         for text in self.not_checked:
             yield f"not checked:  {text}"
 

@@ -5,7 +5,7 @@ Exit codes: 0 whole, 1 damaged, 2 wrong usage or nothing that can be judged.
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +39,7 @@ WitnessOption = Annotated[
 def verify_command(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The export of one epoch.")],
     *,
-    key: KeyOption,
+    key: KeyOption = [],  # noqa: B006
     witness: WitnessOption = [],  # noqa: B006
     since: Annotated[
         list[Path], typer.Option("--since", metavar="FILE", help="A checkpoint that was kept elsewhere; repeatable.")
@@ -56,6 +56,9 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Verify an export offline: every entry, tile, checkpoint and signature. Exits 1 and points at what is damaged."""
+    if directory.is_file():
+        fail(f"{directory}: a file; the proof of one entry is checked by `yoyaku audit check FILE`", EXIT_USAGE)
+    _want_keys(key)
     with _usage_errors(), _progress() as progress:
         report = verify(
             directory,
@@ -77,13 +80,16 @@ def check_command(
         Path, typer.Argument(metavar="FILE", help="A proof of one entry, as `yoyaku audit prove` writes it.")
     ],
     *,
-    key: KeyOption,
+    key: KeyOption = [],  # noqa: B006
     witness: WitnessOption = [],  # noqa: B006
     body: Annotated[Path | None, typer.Option("--body", help="The body, where it was too large for its entry.")] = None,
     entry_only: Annotated[bool, typer.Option("--entry-only", help="Print the proven entry and nothing else.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check a proof file offline: that the entry in it is in the log that the key has signed."""
+    if file.is_dir():
+        fail(f"{file}: a folder; an export is verified by `yoyaku audit verify DIR`", EXIT_USAGE)
+    _want_keys(key)
     with _usage_errors():
         proven = check(
             given_file(file, NOTE_LIMIT),
@@ -97,6 +103,11 @@ def check_command(
         typer.echo(json.dumps(proven.as_record(), indent=2, ensure_ascii=False))
     else:
         _draw(proven.lines(), "green")
+
+
+def _want_keys(keys: Sequence[str]) -> None:
+    if not keys:
+        fail("no --key: whom do you trust? The log's keys are told by `yoyaku audit keys list`", EXIT_USAGE)
 
 
 @contextmanager
