@@ -17,7 +17,7 @@ from yoyaku.contracts.rpc import (
     RPC_AUDIT_LOG_VERIFY_V1,
     RPC_SECURITY_DETECTOR_COSIGNED_V1,
 )
-from yoyaku.messaging.rpc import RpcUnavailableError
+from yoyaku.messaging.rpc import RpcFailedError, RpcUnavailableError
 from yoyaku.testkit.rfc6962 import merkle_tree_hash
 from yoyaku.tlog.checkpoint import Checkpoint
 from yoyaku.tlog.cosignature import cosign
@@ -44,6 +44,7 @@ class Log:
     origin: str = ORIGIN
     cosigned: str | None = None
     witness_is_away: bool = False
+    witness_is_damaged: bool = False
     findings: tuple[dict[str, Any], ...] = ()
 
     def grow(self, count: int) -> None:
@@ -86,6 +87,8 @@ class Log:
             assert subject == RPC_SECURITY_DETECTOR_COSIGNED_V1
             if self.witness_is_away:
                 raise RpcUnavailableError(subject, "away")
+            if self.witness_is_damaged:
+                raise RpcFailedError("damaged", "the note cannot be read")
             told = {"note": self.cosigned}
         answer: BaseModel = reply.model_validate(told)
         return answer
@@ -137,6 +140,15 @@ async def test_every_lie_is_named() -> None:
     assert await violation(Log(log.leaves, [moved], [moved], "audit.yoyaku/test/2"), believed) == "new_tree"
     bad = {"kind": "entry_edited", "position": 3, "event_id": None, "detail": "edited"}
     assert await violation(Log(log.leaves, findings=(bad,)), believed, verify=True) == "damaged"
+
+
+async def test_a_witness_whose_memory_was_changed_is_no_witness_that_is_away() -> None:
+    log = Log()
+    log.grow(3)
+    log.cosign()
+    believed = await watched(log)
+    log.witness_is_damaged = True
+    assert await violation(log, believed, verify=True) == "witness_damaged"
 
 
 async def test_the_witness_tells_what_a_first_look_cannot() -> None:

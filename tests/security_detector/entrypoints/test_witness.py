@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from io import StringIO
 from pathlib import Path
 
+import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from loguru import logger
@@ -29,6 +30,7 @@ from yoyaku.security_detector.entrypoints.show_witness import as_json, read, sho
 from yoyaku.security_detector.settings import ReadingSettings, SecurityDetectorSettings
 from yoyaku.security_detector.wiring import run
 from yoyaku.testkit.bus import Bus
+from yoyaku.testkit.databases import Database
 from yoyaku.testkit.replicas import secret_file
 from yoyaku.tlog.checkpoint import Checkpoint, open_checkpoint
 from yoyaku.tlog.keys import SigningKey, VerifierKey
@@ -55,6 +57,7 @@ async def replicas_of(settings: SecurityDetectorSettings, count: int) -> AsyncIt
 async def test_any_replica_cosigns_and_the_command_shows_it(
     detector_settings: SecurityDetectorSettings,
     detector_environment: dict[str, str],
+    security_database: Database,
     bus: Bus,
     tmp_path: Path,
     eventually: Callable[..., Awaitable[None]],
@@ -112,6 +115,17 @@ async def test_any_replica_cosigns_and_the_command_shows_it(
     text = console.export_text()
     for told in (key.vkey, LOG.name, "07" * 32):
         assert told in text
+
+    connection = await asyncpg.connect(**security_database.admin.connect_arguments("test"))
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute("UPDATE witness_checkpoint SET note = replace(note, 'audit', 'audot')")
+    await connection.close()
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=detector_environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: the memory of the witness is damaged")
+    assert done.stderr.count("\n") == 1
 
 
 def test_before_anything_was_cosigned_there_is_nothing_to_show(

@@ -92,8 +92,8 @@ async def look(
     before = believed.newest
     proof = [] if before is None else await _proof(log, shown.epoch, before, opened.checkpoint)
     believed = believed.extended(opened, proof).with_log_keys(keys_of(standing.verifier_keys), shown.note)
-    cosigned = await _cosigned(log, believed, shown.epoch)
     verified = await _verified(log) if verify else None
+    cosigned = await _cosigned(log, believed, shown.epoch)
     return Sight(believed, opened.checkpoint.size - (before.size if before else 0), cosigned, verified)
 
 
@@ -119,7 +119,13 @@ async def _cosigned(log: Asking, believed: Believed, epoch: int) -> int | None:
     try:
         question = CosignedRequest(origin=believed.origin)
         note = (await log.ask(RPC_SECURITY_DETECTOR_COSIGNED_V1, question, CosignedReply)).note
-    except (RpcUnavailableError, RpcFailedError):
+    except RpcUnavailableError:
+        return None
+    except RpcFailedError as refused:
+        if refused.code == "damaged":
+            raise LogViolatedError(
+                "witness_damaged", f"what the witness saw was changed: {refused.detail}"
+            ) from refused
         return None
     if note is None:
         return None

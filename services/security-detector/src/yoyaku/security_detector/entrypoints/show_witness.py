@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from yoyaku.postgres.errors import PostgresError
-from yoyaku.security_detector.domain.witness import Witnessed
+from yoyaku.security_detector.domain.witness import DamagedMemoryError, Witnessed
 from yoyaku.security_detector.entrypoints.list_blocks import (
     EXIT_NOT_CONFIGURED,
     EXIT_UNAVAILABLE,
@@ -23,6 +23,7 @@ from yoyaku.security_detector.entrypoints.list_blocks import (
 from yoyaku.security_detector.settings import ReadingSettings
 from yoyaku.security_detector.wiring import opened_witness
 
+EXIT_DAMAGED: Final = 1
 EXIT_NOTHING: Final = 3
 """`--note` was asked for, and nothing was cosigned yet."""
 
@@ -81,7 +82,7 @@ def show(found: Sequence[Witnessed], out: Console) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Print what was cosigned in the data folder named first.
 
-    1 when the database cannot be reached, 2 when it is unknown, 3 when there is no note to print.
+    1 when the database cannot be reached or what it holds was changed, 2 when it is unknown, 3 when there is no note.
     """
     errors = Console(stderr=True, soft_wrap=True)
     data_dir, *options = arguments
@@ -90,6 +91,10 @@ def main(arguments: Sequence[str]) -> int:
     except NotConfiguredError as error:
         errors.print(f"error: {error}", markup=False, highlight=False)
         return EXIT_NOT_CONFIGURED
+    except DamagedMemoryError as error:
+        told = f"error: the memory of the witness is damaged, see the runbook audit-integrity: {error}"
+        errors.print(told, markup=False, highlight=False)
+        return EXIT_DAMAGED
     except PostgresError as error:
         told = f"error: the detector's database cannot be read, see `yoyaku status`: {error}"
         errors.print(told, markup=False, highlight=False)
